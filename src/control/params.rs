@@ -1,0 +1,334 @@
+//! Parameters of controls: declared by the control, set by a baseline, parsed and checked when a baseline is compiled,
+//! never per request. Each declares which of two values is the stricter, so that joining baselines can only tighten.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a parameter is and which values are stricter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamKind {
+    /// A list of what is allowed; fewer is stricter. Absent: anything is.
+    Allowed,
+    /// A list of registry or repository prefixes that are allowed; fewer and longer are stricter.
+    Registries,
+    /// A list of allowed networks in CIDR notation; fewer is stricter.
+    Networks,
+    /// A list of allowed peers: `{namespace, podLabels, ports: [{port, protocol}]}`; fewer is stricter.
+    Peers,
+    /// A whole number from the first to the second bound; higher is stricter.
+    AtLeast(i64, i64),
+    /// A word of the list, which goes from the most lenient to the strictest.
+    Choice(&'static [&'static str]),
+}
+
+/// The declaration of a parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamSpec {
+    /// Its name, as in `spec.controls[].params`.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: ParamKind,
+    /// Without a value the control can't be decided, and a cluster's baseline doesn't compile.
+    pub required: bool,
+    /// What it means, one sentence.
+    pub doc: &'static str,
+}
+
+/// Pods that a built policy names, and the ports.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Peer {
+    /// The namespace, by its immutable name label.
+    pub namespace: String,
+    /// Labels of the Pods; none means every Pod of the namespace.
+    #[serde(default)]
+    pub pod_labels: BTreeMap<String, String>,
+    /// Ports; none means every port.
+    #[serde(default)]
+    pub ports: Vec<PeerPort>,
+}
+
+/// One port of a [`Peer`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerPort {
+    /// The number.
+    pub port: u16,
+    /// `TCP`, `UDP` or `SCTP`; TCP when absent.
+    #[serde(default = "tcp")]
+    pub protocol: String,
+}
+
+fn tcp() -> String {
+    "TCP".to_owned()
+}
+
+/// A checked value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ParamValue {
+    /// Of [`ParamKind::Allowed`] and [`ParamKind::Registries`]; sorted.
+    Strings(Vec<String>),
+    /// Of [`ParamKind::Networks`]; sorted.
+    Networks(Vec<IpNet>),
+    /// Of [`ParamKind::Peers`]; sorted.
+    Peers(Vec<Peer>),
+    /// Of [`ParamKind::AtLeast`].
+    Int(i64),
+    /// Of [`ParamKind::Choice`]: the place in the list, and the word.
+    Choice(usize, &'static str),
+}
+
+/// The most elements that a list may have.
+const MAX_ITEMS: usize = 256;
+
+impl ParamSpec {
+    /// Checks a value.
+    ///
+    /// # Errors
+    /// Says what the parameter wants, and what was found.
+    pub fn parse(&self, value: &Value) -> Result<ParamValue, String> {
+        let wants = |what: String| format!("{} wants {what}, found {value}", self.name);
+        match self.kind {
+            ParamKind::Allowed => {
+                self.strings(value, |item| !item.is_empty() && item.len() <= 253, "names").map(ParamValue::Strings)
+            }
+            ParamKind::Registries => self
+                .strings(value, is_registry_prefix, "registry prefixes such as registry.example.org/team")
+                .map(ParamValue::Strings),
+            ParamKind::Networks => {
+                let texts = self.strings(value, |item| item.parse::<IpNet>().is_ok(), "networks such as 10.0.0.0/8")?;
+                let mut networks: Vec<IpNet> = texts.iter().filter_map(|text| text.parse().ok()).collect();
+                networks.sort();
+                networks.dedup();
+                Ok(ParamValue::Networks(networks))
+            }
+            ParamKind::Peers => {
+                let mut peers: Vec<Peer> = serde_json::from_value(value.clone())
+                    .map_err(|error| wants(format!("a list of {{namespace, podLabels, ports}} ({error})")))?;
+                if peers.len() > MAX_ITEMS {
+                    return Err(wants(format!("at most {MAX_ITEMS} peers")));
+                }
+                peers.sort();
+                peers.dedup();
+                Ok(ParamValue::Peers(peers))
+            }
+            ParamKind::AtLeast(low, high) => match value.as_i64() {
+                Some(number) if (low..=high).contains(&number) => Ok(ParamValue::Int(number)),
+                _ => Err(wants(format!("a whole number from {low} to {high}"))),
+            },
+            ParamKind::Choice(words) => words
+                .iter()
+                .enumerate()
+                .find(|(_, word)| value.as_str() == Some(word))
+                .map(|(rank, word)| ParamValue::Choice(rank, word))
+                .ok_or_else(|| wants(format!("one of {}", words.join(", ")))),
+        }
+    }
+
+    fn strings(&self, value: &Value, valid: impl Fn(&str) -> bool, what: &str) -> Result<Vec<String>, String> {
+        let wrong = || format!("{} wants a list of {what}, found {value}", self.name);
+        let list = value.as_array().filter(|list| list.len() <= MAX_ITEMS).ok_or_else(wrong)?;
+        let mut items = Vec::with_capacity(list.len());
+        for item in list {
+            match item.as_str() {
+                Some(text) if valid(text) => items.push(text.to_owned()),
+                _ => return Err(wrong()),
+            }
+        }
+        items.sort();
+        items.dedup();
+        Ok(items)
+    }
+
+    /// The stricter of two values of this parameter: what both allow, and all that either demands.
+    pub fn stricter(&self, a: &ParamValue, b: &ParamValue) -> ParamValue {
+        match (a, b) {
+            (ParamValue::Strings(a), ParamValue::Strings(b)) if self.kind == ParamKind::Registries => {
+                ParamValue::Strings(common_prefixes(a, b))
+            }
+            (ParamValue::Strings(a), ParamValue::Strings(b)) => ParamValue::Strings(both(a, b)),
+            (ParamValue::Networks(a), ParamValue::Networks(b)) => {
+                let inside = |these: &[IpNet], those: &[IpNet]| -> Vec<IpNet> {
+                    these.iter().filter(|net| those.iter().any(|other| other.contains(*net))).copied().collect()
+                };
+                let mut networks = inside(a, b);
+                networks.extend(inside(b, a));
+                networks.sort();
+                networks.dedup();
+                ParamValue::Networks(networks)
+            }
+            (ParamValue::Peers(a), ParamValue::Peers(b)) => ParamValue::Peers(both(a, b)),
+            (ParamValue::Int(a), ParamValue::Int(b)) => ParamValue::Int(*a.max(b)),
+            (ParamValue::Choice(rank_a, _), ParamValue::Choice(rank_b, _)) => {
+                if rank_a >= rank_b {
+                    a.clone()
+                } else {
+                    b.clone()
+                }
+            }
+            // Two values of one parameter are of one kind: both come from `parse`.
+            _ => a.clone(),
+        }
+    }
+}
+
+fn both<T: Clone + PartialEq>(a: &[T], b: &[T]) -> Vec<T> {
+    a.iter().filter(|item| b.contains(item)).cloned().collect()
+}
+
+/// Of two lists of prefixes, those within a prefix of the other list.
+fn common_prefixes(a: &[String], b: &[String]) -> Vec<String> {
+    let inside = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|prefix| those.iter().any(|other| is_within(prefix, other))).cloned().collect()
+    };
+    let mut prefixes = inside(a, b);
+    prefixes.extend(inside(b, a));
+    prefixes.sort();
+    prefixes.dedup();
+    prefixes
+}
+
+/// True when a repository is the prefix or below it, by whole path segments: `registry.io` does not hold
+/// `registry.io.evil.com`.
+pub fn is_within(repository: &str, prefix: &str) -> bool {
+    repository.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A host, optionally with a port and a path; lower case, no scheme, no trailing slash, no tag.
+fn is_registry_prefix(text: &str) -> bool {
+    let (host, path) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
+    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    let host_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
+    let path_char = |c: char| host_char(c) || c == '_';
+    text.len() <= 255
+        && (name.contains('.') || name == "localhost" || port.is_some())
+        && name.chars().all(host_char)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
+        && path.is_none_or(|path| path.split('/').all(|part| !part.is_empty() && part.chars().all(path_char)))
+}
+
+/// The checked parameters of one control for one class.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Params(Vec<(&'static str, ParamValue)>);
+
+impl Params {
+    /// Sets a value.
+    pub fn set(&mut self, name: &'static str, value: ParamValue) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    /// A value, when the baseline sets it.
+    pub fn get(&self, name: &str) -> Option<&ParamValue> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// A list of words, when the baseline sets it.
+    pub fn strings(&self, name: &str) -> Option<&[String]> {
+        match self.get(name)? {
+            ParamValue::Strings(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// A list of networks; empty when the baseline doesn't set it.
+    pub fn networks(&self, name: &str) -> &[IpNet] {
+        match self.get(name) {
+            Some(ParamValue::Networks(networks)) => networks,
+            _ => &[],
+        }
+    }
+
+    /// A list of peers; empty when the baseline doesn't set it.
+    pub fn peers(&self, name: &str) -> &[Peer] {
+        match self.get(name) {
+            Some(ParamValue::Peers(peers)) => peers,
+            _ => &[],
+        }
+    }
+
+    /// A number, when the baseline sets it.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        match self.get(name)? {
+            ParamValue::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// A chosen word, when the baseline sets it.
+    pub fn choice(&self, name: &str) -> Option<&'static str> {
+        match self.get(name)? {
+            ParamValue::Choice(_, word) => Some(word),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn spec(kind: ParamKind) -> ParamSpec {
+        ParamSpec { name: "p", kind, required: false, doc: "" }
+    }
+
+    #[test]
+    fn refuses_what_is_not_of_the_kind() {
+        let table = [
+            (ParamKind::Allowed, json!("a")),
+            (ParamKind::Allowed, json!([1])),
+            (ParamKind::Allowed, json!([""])),
+            (ParamKind::Registries, json!(["https://registry.example.org"])),
+            (ParamKind::Registries, json!(["registry.example.org/"])),
+            (ParamKind::Registries, json!(["Registry.example.org"])),
+            (ParamKind::Registries, json!(["library"])),
+            (ParamKind::Registries, json!(["registry.example.org:port"])),
+            (ParamKind::Networks, json!(["10.0.0.0/33"])),
+            (ParamKind::Peers, json!([{"namespace": "a", "label": {}}])),
+            (ParamKind::AtLeast(1, 5), json!(0)),
+            (ParamKind::AtLeast(1, 5), json!("1")),
+            (ParamKind::Choice(&["tag", "digest"]), json!("none")),
+        ];
+        for (kind, value) in table {
+            assert!(spec(kind).parse(&value).is_err(), "{kind:?} {value}");
+        }
+    }
+
+    #[test]
+    fn the_stricter_value_is_within_both() {
+        let table = [
+            (ParamKind::Allowed, json!(["a", "b"]), json!(["b", "c"]), json!(["b"])),
+            (ParamKind::Registries, json!(["r.io"]), json!(["r.io/x", "s.io"]), json!(["r.io/x"])),
+            (ParamKind::Registries, json!(["r.io"]), json!(["r.io.evil.com"]), json!([])),
+            (
+                ParamKind::Networks,
+                json!(["10.0.0.0/8"]),
+                json!(["10.1.0.0/16", "0.0.0.0/0"]),
+                json!(["10.1.0.0/16", "10.0.0.0/8"]),
+            ),
+            (ParamKind::AtLeast(0, 9), json!(2), json!(7), json!(7)),
+            (ParamKind::Choice(&["tag", "digest"]), json!("digest"), json!("tag"), json!("digest")),
+        ];
+        for (kind, a, b, stricter) in table {
+            let spec = spec(kind);
+            let parse = |value: &Value| spec.parse(value).unwrap();
+            assert_eq!(spec.stricter(&parse(&a), &parse(&b)), parse(&stricter), "{kind:?}");
+            assert_eq!(spec.stricter(&parse(&b), &parse(&a)), parse(&stricter), "{kind:?} turned round");
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_at_a_slash() {
+        assert!(is_within("registry.io/app", "registry.io"));
+        assert!(is_within("registry.io/team/app", "registry.io/team"));
+        assert!(!is_within("registry.io.evil.com/app", "registry.io"));
+        assert!(!is_within("registry.io/teamster/app", "registry.io/team"));
+    }
+}

@@ -1,0 +1,288 @@
+//! The object that is judged, decoded once and lean.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, PodView};
+use crate::api::CloudWorkloadSpec;
+
+/// The metadata that some control or the engine reads.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Metadata {
+    /// Name; empty while only `generateName` is given.
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    /// Prefix of a name that the API server will make.
+    #[serde(deserialize_with = "or_default")]
+    pub generate_name: String,
+    /// Namespace; empty for cluster-scoped objects, and in a manifest that leaves it to the command line.
+    #[serde(deserialize_with = "or_default")]
+    pub namespace: String,
+    /// Labels.
+    #[serde(deserialize_with = "or_default")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    #[serde(deserialize_with = "or_default")]
+    pub annotations: BTreeMap<String, String>,
+    /// Owners.
+    #[serde(deserialize_with = "or_default")]
+    pub owner_references: Vec<OwnerReference>,
+    /// When it was made.
+    pub creation_timestamp: Option<Time>,
+    /// When its deletion was asked for.
+    pub deletion_timestamp: Option<Time>,
+}
+
+impl Metadata {
+    /// The name to show: a generated name is its prefix with `*`.
+    pub fn display_name(&self) -> String {
+        if self.name.is_empty() { format!("{}*", self.generate_name) } else { self.name.clone() }
+    }
+
+    /// The owner that manages the object, if there is one.
+    pub fn controller(&self) -> Option<&OwnerReference> {
+        self.owner_references.iter().find(|owner| owner.controller == Some(true))
+    }
+}
+
+/// The part of the object that controls judge.
+#[derive(Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one lives for the length of one decision, on the stack")]
+pub enum Body {
+    /// A Pod or a controller with its Pod template.
+    Workload(Workload),
+    /// A `scale` subresource.
+    Scale {
+        /// Replicas asked for.
+        replicas: i32,
+    },
+    /// A Namespace: its metadata is all that is judged.
+    Namespace,
+    /// A NetworkPolicy.
+    NetworkPolicy(NetworkPolicySpec),
+    /// A declaration.
+    CloudWorkload(Box<CloudWorkloadSpec>),
+}
+
+/// A Pod's spec and what stands around it.
+#[derive(Clone, PartialEq)]
+pub struct Workload {
+    /// Labels of the Pod or template; of a Pod they are its own, moved here from the metadata by the view.
+    pub template: Option<TemplateMetadata>,
+    /// Replicas of kinds that have them; absent is 1, as the API server defaults it.
+    pub replicas: Option<i32>,
+    /// The Pod's spec.
+    pub spec: PodSpec,
+}
+
+/// Labels and annotations of a Pod template.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TemplateMetadata {
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// An object of a judged kind.
+#[derive(Clone, PartialEq)]
+pub struct Subject {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// What is judged.
+    pub body: Body,
+}
+
+/// Only what may be logged: never the body, labels or annotations.
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Subject({} {}/{})", self.kind, self.metadata.namespace, self.metadata.display_name())
+    }
+}
+
+impl Subject {
+    /// Decodes an object of a known kind. A judged kind without the part that is judged is an error, since passing it
+    /// would be a pass of what nobody has looked at.
+    ///
+    /// # Errors
+    /// What the deserializer says of fields of the wrong type, or which required part is missing.
+    pub fn decode<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Self, D::Error> {
+        let missing = |field: &'static str| D::Error::missing_field(field);
+        let (metadata, body) = match kind {
+            Kind::Pod => {
+                let pod = Lean::<PodSpec>::deserialize(deserializer)?;
+                let spec = pod.spec.ok_or_else(|| missing("spec"))?;
+                (pod.metadata, Body::Workload(Workload { template: None, replicas: None, spec }))
+            }
+            Kind::PodTemplate => {
+                let object = LeanTemplate::deserialize(deserializer)?;
+                let template = object.template.ok_or_else(|| missing("template"))?;
+                (object.metadata, workload(template, None).ok_or_else(|| missing("template.spec"))?)
+            }
+            Kind::CronJob => {
+                let object = Lean::<CronSpec>::deserialize(deserializer)?;
+                let spec = object.spec.ok_or_else(|| missing("spec"))?;
+                let template = spec.job_template.spec.and_then(|spec| spec.template);
+                let template = template.ok_or_else(|| missing("spec.jobTemplate.spec.template"))?;
+                let body = workload(template, None).ok_or_else(|| missing("spec.jobTemplate.spec.template.spec"))?;
+                (object.metadata, body)
+            }
+            Kind::Deployment
+            | Kind::StatefulSet
+            | Kind::DaemonSet
+            | Kind::ReplicaSet
+            | Kind::ReplicationController
+            | Kind::Job => {
+                let object = Lean::<ControllerSpec>::deserialize(deserializer)?;
+                let spec = object.spec.ok_or_else(|| missing("spec"))?;
+                let template = spec.template.ok_or_else(|| missing("spec.template"))?;
+                let body = workload(template, spec.replicas).ok_or_else(|| missing("spec.template.spec"))?;
+                (object.metadata, body)
+            }
+            Kind::Scale => {
+                let object = Lean::<ScaleSpec>::deserialize(deserializer)?;
+                // The API server leaves `spec` out of a scale to zero.
+                (object.metadata, Body::Scale { replicas: object.spec.unwrap_or_default().replicas })
+            }
+            Kind::Namespace => (MetadataOnly::deserialize(deserializer)?.metadata, Body::Namespace),
+            Kind::NetworkPolicy => {
+                let object = Lean::<NetworkPolicySpec>::deserialize(deserializer)?;
+                (object.metadata, Body::NetworkPolicy(object.spec.unwrap_or_default()))
+            }
+            Kind::CloudWorkload => {
+                let object = Lean::<CloudWorkloadSpec>::deserialize(deserializer)?;
+                let spec = object.spec.ok_or_else(|| missing("spec"))?;
+                (object.metadata, Body::CloudWorkload(Box::new(spec)))
+            }
+        };
+        let mut subject = Self { kind, metadata, body };
+        super::defaulting::apply(&mut subject);
+        Ok(subject)
+    }
+
+    /// The Pod's spec with its labels and annotations, when the object carries one.
+    pub fn pod(&self) -> Option<PodView<'_>> {
+        let Body::Workload(workload) = &self.body else { return None };
+        let (labels, annotations) = match &workload.template {
+            Some(template) => (&template.labels, &template.annotations),
+            None => (&self.metadata.labels, &self.metadata.annotations),
+        };
+        Some(PodView { kind: self.kind, annotations, labels, spec: &workload.spec })
+    }
+
+    /// How many Pods it asks for, when it is of a kind that says so.
+    pub fn replicas(&self) -> Option<i32> {
+        match &self.body {
+            Body::Scale { replicas } => Some(*replicas),
+            Body::Workload(workload) if self.kind.is_scalable() => Some(workload.replicas.unwrap_or(1)),
+            _ => None,
+        }
+    }
+}
+
+fn workload(template: PodTemplateSpec, replicas: Option<i32>) -> Option<Body> {
+    let metadata = template.metadata.unwrap_or_default();
+    let template_metadata = TemplateMetadata {
+        labels: metadata.labels.unwrap_or_default(),
+        annotations: metadata.annotations.unwrap_or_default(),
+    };
+    Some(Body::Workload(Workload { template: Some(template_metadata), replicas, spec: template.spec? }))
+}
+
+/// Metadata and spec; managedFields and status are skipped by the deserializer without being kept.
+#[derive(Deserialize)]
+struct Lean<S> {
+    #[serde(default, deserialize_with = "or_default")]
+    metadata: Metadata,
+    #[serde(default = "none")]
+    spec: Option<S>,
+}
+
+#[derive(Deserialize)]
+struct LeanTemplate {
+    #[serde(default, deserialize_with = "or_default")]
+    metadata: Metadata,
+    template: Option<PodTemplateSpec>,
+}
+
+#[derive(Deserialize)]
+struct MetadataOnly {
+    #[serde(default, deserialize_with = "or_default")]
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct ControllerSpec {
+    replicas: Option<i32>,
+    template: Option<PodTemplateSpec>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CronSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    job_template: JobTemplate,
+}
+
+#[derive(Default, Deserialize)]
+struct JobTemplate {
+    spec: Option<ControllerSpec>,
+}
+
+#[derive(Default, Deserialize)]
+struct ScaleSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    replicas: i32,
+}
+
+fn none<T>() -> Option<T> {
+    None
+}
+
+/// `null` where a value could stand is as good as nothing, to the API server and so to us.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nulls_are_nothing() {
+        let pod = json!({"metadata": {"name": "a", "labels": null, "ownerReferences": null},
+            "spec": {"securityContext": null, "containers": [{"name": "c", "securityContext": null}]}});
+        let subject = Subject::decode(Kind::Pod, pod).unwrap();
+        assert_eq!(subject.pod().unwrap().containers().count(), 1);
+    }
+
+    #[test]
+    fn a_judged_kind_without_its_judged_part_does_not_decode() {
+        for kind in super::super::WORKLOADS {
+            for object in [json!({"metadata": {}}), json!({"metadata": {}, "spec": {}}), json!({"Spec": {}})] {
+                let decoded = Subject::decode(*kind, object.clone());
+                // An empty Pod spec is for the API server's validation: it has no containers, but it is a spec.
+                let empty_pod = *kind == Kind::Pod && object.get("spec").is_some();
+                assert_eq!(decoded.is_err(), !empty_pod, "{kind} {object}");
+            }
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        let pod = json!({"metadata": {"name": "a", "annotations": {"k": "canary"}},
+            "spec": {"containers": [{"name": "c", "env": [{"name": "X", "value": "canary"}]}]}});
+        let shown = format!("{:?}", Subject::decode(Kind::Pod, pod).unwrap());
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+}
