@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
-use super::{Operation, Standing, Subject};
+use super::{Acceptance, Operation, Standing, Subject};
 use crate::api::{CloudServiceProviderSpec, Effect, PlacementRow, PublicSectorEntitySpec};
 
 /// The answer to "what is known of X?". What isn't known is never a pass.
@@ -163,6 +163,8 @@ pub struct Case<'a> {
     pub actor: Option<&'a Actor>,
     /// How the object's namespace stands.
     pub standing: &'a Standing,
+    /// Of a CloudWorkload: what stands against the declaration that it makes.
+    pub declared: Option<&'a Acceptance>,
     /// What the baseline fixes.
     pub regime: &'a Regime,
     /// What else exists.

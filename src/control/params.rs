@@ -93,17 +93,14 @@ impl ParamSpec {
         let wants = |what: String| format!("{} wants {what}, found {value}", self.name);
         match self.kind {
             ParamKind::Allowed => {
-                self.strings(value, |item| !item.is_empty() && item.len() <= 253, "names").map(ParamValue::Strings)
+                let name = |item: &str| (!item.is_empty() && item.len() <= 253).then(|| item.to_owned());
+                self.list(value, name, "names").map(ParamValue::Strings)
             }
             ParamKind::Registries => self
-                .strings(value, is_registry_prefix, "registry prefixes such as registry.example.org/team")
+                .list(value, registry_prefix, "registry prefixes such as registry.example.org/team")
                 .map(ParamValue::Strings),
             ParamKind::Networks => {
-                let texts = self.strings(value, |item| item.parse::<IpNet>().is_ok(), "networks such as 10.0.0.0/8")?;
-                let mut networks: Vec<IpNet> = texts.iter().filter_map(|text| text.parse().ok()).collect();
-                networks.sort();
-                networks.dedup();
-                Ok(ParamValue::Networks(networks))
+                self.list(value, |item| item.parse().ok(), "networks such as 10.0.0.0/8").map(ParamValue::Networks)
             }
             ParamKind::Peers => {
                 let mut peers: Vec<Peer> = serde_json::from_value(value.clone())
@@ -128,16 +125,11 @@ impl ParamSpec {
         }
     }
 
-    fn strings(&self, value: &Value, valid: impl Fn(&str) -> bool, what: &str) -> Result<Vec<String>, String> {
-        let wrong = || format!("{} wants a list of {what}, found {value}", self.name);
-        let list = value.as_array().filter(|list| list.len() <= MAX_ITEMS).ok_or_else(wrong)?;
-        let mut items = Vec::with_capacity(list.len());
-        for item in list {
-            match item.as_str() {
-                Some(text) if valid(text) => items.push(text.to_owned()),
-                _ => return Err(wrong()),
-            }
-        }
+    fn list<T: Ord>(&self, value: &Value, read: impl Fn(&str) -> Option<T>, what: &str) -> Result<Vec<T>, String> {
+        let items = value.as_array().filter(|list| list.len() <= MAX_ITEMS).and_then(|list| {
+            list.iter().map(|item| item.as_str().and_then(&read)).collect::<Option<Vec<T>>>()
+        });
+        let mut items = items.ok_or_else(|| format!("{} wants a list of {what}, found {value}", self.name))?;
         items.sort();
         items.dedup();
         Ok(items)
@@ -197,18 +189,24 @@ pub fn is_within(repository: &str, prefix: &str) -> bool {
     repository.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// A host, optionally with a port and a path; lower case, no scheme, no trailing slash, no tag.
-fn is_registry_prefix(text: &str) -> bool {
+/// A host, optionally with a port and a path; no scheme, no tag. A first part that can be no host is a repository of
+/// Docker Hub, as in an image reference, so that `team` never means a host `team`.
+fn registry_prefix(text: &str) -> Option<String> {
+    let text = text.strip_suffix('/').unwrap_or(text);
     let (host, path) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
+    let path_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
+    let is_path = |path: &str| path.split('/').all(|part| !part.is_empty() && part.chars().all(path_char));
+    if text.is_empty() || text.len() > 255 || !path.is_none_or(is_path) {
+        return None;
+    }
+    if !host.contains(['.', ':']) && host != "localhost" {
+        return is_path(text).then(|| format!("docker.io/{text}"));
+    }
     let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
-    let host_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
-    let path_char = |c: char| host_char(c) || c == '_';
-    text.len() <= 255
-        && (name.contains('.') || name == "localhost" || port.is_some())
-        && name.chars().all(host_char)
-        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && port.is_none_or(|port| port.parse::<u16>().is_ok())
-        && path.is_none_or(|path| path.split('/').all(|part| !part.is_empty() && part.chars().all(path_char)))
+    let valid = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+        && port.is_none_or(|port| port.parse::<u16>().is_ok());
+    valid.then(|| format!("{}{}", host.to_ascii_lowercase(), path.map(|path| format!("/{path}")).unwrap_or_default()))
 }
 
 /// The checked parameters of one control for one class.
@@ -286,9 +284,9 @@ mod tests {
             (ParamKind::Allowed, json!([1])),
             (ParamKind::Allowed, json!([""])),
             (ParamKind::Registries, json!(["https://registry.example.org"])),
-            (ParamKind::Registries, json!(["registry.example.org/"])),
-            (ParamKind::Registries, json!(["Registry.example.org"])),
-            (ParamKind::Registries, json!(["library"])),
+            (ParamKind::Registries, json!(["registry.example.org//a"])),
+            (ParamKind::Registries, json!(["registry.example.org/Team"])),
+            (ParamKind::Registries, json!(["/a"])),
             (ParamKind::Registries, json!(["registry.example.org:port"])),
             (ParamKind::Networks, json!(["10.0.0.0/33"])),
             (ParamKind::Peers, json!([{"namespace": "a", "label": {}}])),

@@ -1,0 +1,5 @@
+//! Which traffic flows.
+
+pub mod default_deny;
+
+pub use default_deny::DEFAULT_DENY;

@@ -1,0 +1,112 @@
+//! A baseline, made ready to decide: per class and kind a flat slice of checks.
+
+use crate::api::Effect;
+use crate::baseline::Effective;
+use crate::control::{CaseCheck, Check, Control, Kind, Operation, Params, PodCheck, Regime};
+
+/// A compiled baseline. Immutable: a request sees one from beginning to end.
+#[derive(Debug)]
+pub struct Engine {
+    /// What the baseline fixes beside its controls.
+    pub regime: Regime,
+    /// By rank of the class, then by [`Kind`].
+    classes: Vec<ClassTable>,
+}
+
+/// The checks of one class.
+#[derive(Debug, Default)]
+struct ClassTable {
+    by_kind: Vec<(Kind, Vec<Entry>)>,
+    all: Vec<(&'static str, Effect)>,
+}
+
+/// One check of one class and kind.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) control: &'static Control,
+    pub(super) check: Ready,
+    pub(super) params: Params,
+    pub(super) effect: Effect,
+    on_delete: bool,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.control.id, self.effect)
+    }
+}
+
+/// The revision of a check that holds.
+#[derive(Clone, Copy)]
+pub(super) enum Ready {
+    Pod(PodCheck),
+    Case(CaseCheck),
+}
+
+impl Engine {
+    /// Compiles a baseline. Everything that could be wrong with it was found when it was made effective.
+    pub fn compile(effective: &Effective) -> Self {
+        let classes = (0..effective.regime.classes.len())
+            .map(|rank| {
+                let of_class = effective.controls.iter().filter_map(|control| {
+                    let terms = control.by_class.get(rank)?;
+                    Some((control.control, terms))
+                });
+                let of_class: Vec<_> = of_class.filter(|(_, terms)| terms.effect != Effect::Disabled).collect();
+                let by_kind = Kind::ALL.iter().map(|kind| {
+                    let entries = of_class.iter().filter_map(|(control, terms)| {
+                        entry(control, *kind, effective.regime.pod_security_minor, terms.effect, &terms.params)
+                    });
+                    (*kind, entries.collect())
+                });
+                ClassTable {
+                    by_kind: by_kind.collect(),
+                    all: of_class.iter().map(|(control, terms)| (control.id, terms.effect)).collect(),
+                }
+            })
+            .collect();
+        Self { regime: effective.regime.clone(), classes }
+    }
+
+    /// The checks of a class for a kind and operation.
+    pub(super) fn entries(&self, rank: usize, kind: Kind, operation: Operation) -> impl Iterator<Item = &Entry> {
+        let table = self.classes.get(rank).and_then(|class| class.by_kind.iter().find(|(known, _)| *known == kind));
+        table
+            .into_iter()
+            .flat_map(|(_, entries)| entries)
+            .filter(move |entry| operation != Operation::Delete || entry.on_delete)
+    }
+
+    /// The controls that a class switches on, with their effects, by id.
+    pub fn controls(&self, rank: usize) -> &[(&'static str, Effect)] {
+        self.classes.get(rank).map_or(&[], |class| &class.all)
+    }
+
+    /// The effect of a control in a class.
+    pub fn effect(&self, rank: usize, control: &str) -> Effect {
+        self.controls(rank).iter().find(|(id, _)| *id == control).map_or(Effect::Disabled, |(_, effect)| *effect)
+    }
+
+    /// The parameters of a control in a class, when it is switched on there.
+    pub fn params(&self, rank: usize, control: &str) -> Option<&Params> {
+        let mut entries = self.classes.get(rank)?.by_kind.iter().flat_map(|(_, entries)| entries);
+        entries.find(|entry| entry.control.id == control).map(|entry| &entry.params)
+    }
+}
+
+fn entry(control: &'static Control, kind: Kind, minor: u32, effect: Effect, params: &Params) -> Option<Entry> {
+    let judges = control.judges.iter().filter(|judges| match kind {
+        Kind::Scale => judges.subresources.contains(&"scale"),
+        _ => judges.kinds.contains(&kind),
+    });
+    let operations: Vec<Operation> = judges.flat_map(|judges| judges.operations).copied().collect();
+    if operations.is_empty() {
+        return None;
+    }
+    let check = match control.check {
+        Check::Pod(_) => Ready::Pod(control.pod_check_at(minor)?),
+        Check::Case(check) => Ready::Case(check),
+    };
+    let on_delete = operations.contains(&Operation::Delete);
+    Some(Entry { control, check, params: params.clone(), effect, on_delete })
+}
