@@ -18,3 +18,5 @@
 //! | `reconcile` | dereference, validate, build, apply, status: one folder a kind | no |
 //! | `serve` | TLS, accept loop and drain, health, metrics | no |
 //! | `cli` | one file a command | no |
+
+pub mod api;

@@ -1,0 +1,44 @@
+//! The kinds of `amanat.dev`: one file a kind, each with its schema, the rules that one object can decide by itself
+//! (as CEL for the API server and as Rust for everything offline), and its status.
+
+#[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
+pub mod cloud_service_provider;
+#[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
+pub mod cloud_workload;
+pub mod condition;
+pub mod duration;
+mod inert;
+mod invalid;
+#[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
+pub mod public_sector_entity;
+mod schema;
+#[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
+pub mod security_baseline;
+mod shape;
+pub mod time;
+
+pub use cloud_service_provider::{
+    CloudServiceProvider, CloudServiceProviderSpec, CloudServiceProviderStatus, Grade, ProviderState, Site,
+};
+pub use cloud_workload::{CloudModel, CloudWorkload, CloudWorkloadSpec, CloudWorkloadStatus, ServiceModel};
+pub use inert::{
+    inert_fields_of_cloud_service_provider, inert_fields_of_cloud_workload, inert_fields_of_public_sector_entity,
+    inert_fields_of_security_baseline,
+};
+pub use invalid::Invalid;
+pub use public_sector_entity::{PublicSectorEntity, PublicSectorEntitySpec, PublicSectorEntityStatus};
+pub use security_baseline::{
+    ControlSpec, DataClass, Effect, Groups, PlacementRow, Rollout, SecurityBaseline, SecurityBaselineSpec,
+    SecurityBaselineStatus, Undeclared,
+};
+
+/// API group of every kind.
+pub const GROUP: &str = "amanat.dev";
+/// Version of every kind.
+pub const VERSION: &str = "v1alpha1";
+/// Label of a namespace that remembers its data class.
+pub const DATA_CLASS_LABEL: &str = "amanat.dev/data-class";
+/// Field manager of everything that Amanat writes.
+pub const FIELD_MANAGER: &str = "amanat";
+/// Name of every CloudWorkload.
+pub const WORKLOAD_NAME: &str = "workload";

@@ -1,0 +1,320 @@
+//! The regime: classes, where each may be placed, and what each control does in each class.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::cloud_service_provider::Grade;
+use super::cloud_workload::CloudModel;
+use super::schema::{conditions, instant, max_days, params, params_by_class, set, text};
+use super::shape::{ControlId, Countries, Glob, Group, KubernetesVersion, Line, Prose, SemVer, Span, Word};
+use super::time;
+
+/// The regime that an authority sets: classes in order, placement, and each control's effect per class.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "amanat.dev",
+    version = "v1alpha1",
+    kind = "SecurityBaseline",
+    plural = "securitybaselines",
+    shortname = "sb",
+    category = "amanat",
+    status = "SecurityBaselineStatus",
+    derive = "PartialEq",
+    doc = "The regime that an authority sets: data classes in order, where each may be placed, and what each control \
+           does in each class. One is the cluster's default; overlays tighten it for a jurisdiction.",
+    printcolumn(name = "Version", type_ = "string", json_path = ".spec.version", description = "Version of the text"),
+    printcolumn(
+        name = "Default",
+        type_ = "boolean",
+        json_path = ".spec.default",
+        description = "The cluster's default"
+    ),
+    printcolumn(
+        name = "In-Force",
+        type_ = "boolean",
+        json_path = ".status.inForce",
+        description = "Whether it decides"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether it compiled"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why it is ready or not"
+    ),
+    printcolumn(name = "Title", type_ = "string", json_path = ".spec.title", description = "Title", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Age")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SecurityBaselineSpec {
+    /// Title, for people.
+    #[schemars(schema_with = "text::<Line>")]
+    pub title: String,
+    /// Version of the text.
+    #[schemars(schema_with = "text::<Line>")]
+    pub version: String,
+    /// Whether it is the cluster's default; of two, the oldest is in force.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub default: bool,
+    /// Makes it an overlay: joined with the default for owners of certain jurisdictions, and only ever tightening it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<Overlay>,
+    /// The release of Amanat that it was written for, as a semantic version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::<SemVer>")]
+    pub catalogue: Option<String>,
+    /// Version of the Pod Security Standards by which Pods are judged, such as `v1.37`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::<KubernetesVersion>")]
+    pub pod_security_version: Option<String>,
+    /// The classes of data, the lowest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub classes: Vec<DataClass>,
+    /// Effect on workloads in namespaces that declare nothing; `Warn` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undeclared: Option<Undeclared>,
+    /// Highest effect on objects that belong to no namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_scoped: Option<Effect>,
+    /// How long Pods are still re-created after a declaration became unacceptable, such as `720h`, which holds when
+    /// left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::<Span>")]
+    pub grace_on_suspension: Option<String>,
+    /// How long Pods are still re-created after a class was declared or raised, such as `168h`, which holds when left
+    /// out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::<Span>")]
+    pub grace_on_raise: Option<String>,
+    /// Where each class may be placed: the first row that fits decides, and without one the placement is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "atomic"))]
+    pub placement: Vec<PlacementRow>,
+    /// What each control does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
+    pub controls: Vec<ControlSpec>,
+    /// Whether a class may deny less than a lower one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_non_monotone: bool,
+    /// Limits of exemptions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exemptions: Option<ExemptionLimits>,
+    /// Who may restore namespaces together with their class label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restorers: Option<Groups>,
+    /// Whose changes to built objects are admitted and healed; everyone else's are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub administrators: Option<Groups>,
+    /// Whose Approvals count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvers: Option<Groups>,
+    /// Caps on effects in named namespaces until a date.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub rollout: Vec<Rollout>,
+}
+
+/// What happens when a control is not satisfied, the weakest first.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// Not evaluated.
+    #[default]
+    Disabled,
+    /// Admitted silently, counted as failing.
+    Audit,
+    /// Admitted with a warning, counted as failing.
+    Warn,
+    /// Refused, counted as failing.
+    Deny,
+}
+
+/// Effect on workloads in namespaces that declare nothing, the weakest first.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Undeclared {
+    /// Left alone.
+    Disabled,
+    /// Admitted with a warning.
+    #[default]
+    Warn,
+    /// Refused.
+    Deny,
+}
+
+impl From<Undeclared> for Effect {
+    fn from(undeclared: Undeclared) -> Self {
+        match undeclared {
+            Undeclared::Disabled => Self::Disabled,
+            Undeclared::Warn => Self::Warn,
+            Undeclared::Deny => Self::Deny,
+        }
+    }
+}
+
+impl Effect {
+    /// The word that names this effect in manifests.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "Disabled",
+            Self::Audit => "Audit",
+            Self::Warn => "Warn",
+            Self::Deny => "Deny",
+        }
+    }
+}
+
+impl std::fmt::Display for Effect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whom an overlay applies to.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Overlay {
+    /// Jurisdictions of the owners whose workloads it applies to.
+    #[schemars(schema_with = "super::schema::some::<Word, 32>")]
+    pub jurisdictions: Vec<String>,
+}
+
+/// A class of data.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DataClass {
+    /// Name of the class; also the value of the namespace label.
+    #[schemars(schema_with = "text::<Word>")]
+    pub name: String,
+    /// Security level of the class.
+    #[schemars(schema_with = "text::<Word>")]
+    pub level: String,
+    /// Other words by which a CloudWorkload may name the class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "set::<Word, 8>")]
+    pub aliases: Vec<String>,
+}
+
+/// A place that a class may have.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacementRow {
+    /// Class that the row is about.
+    #[schemars(schema_with = "text::<Word>")]
+    pub class: String,
+    /// Cloud models that fit.
+    #[schemars(length(min = 1, max = 4), extend("x-kubernetes-list-type" = "set"))]
+    pub models: Vec<CloudModel>,
+    /// Countries of the site that fit, as two capital letters each; `*` is every country.
+    #[schemars(schema_with = "super::schema::some::<Countries, 256>")]
+    pub countries: Vec<String>,
+    /// Lowest grade of the provider that fits.
+    pub grade: Grade,
+    /// Whether each workload needs an Approval.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approval: bool,
+}
+
+/// What a control does.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ControlSpec {
+    /// Id of the control, such as `image/digest-pinned`.
+    #[schemars(schema_with = "text::<ControlId>")]
+    pub id: String,
+    /// Effect per class; a class left out is `Disabled`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub effects: BTreeMap<String, Effect>,
+    /// Whether the control supplies what it demands, where it can; true when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supply: Option<bool>,
+    /// Parameters, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "params")]
+    pub params: BTreeMap<String, Value>,
+    /// Parameters of single classes, by class and name; each replaces the one of `params`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "params_by_class")]
+    pub params_by_class: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+/// Limits of exemptions.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ExemptionLimits {
+    /// Longest exemption per class, in days.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "max_days")]
+    pub max_days: BTreeMap<String, u32>,
+    /// Ids of controls that can't be exempted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "set::<ControlId, 128>")]
+    pub non_waivable: Vec<String>,
+}
+
+/// Groups of users.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Groups {
+    /// Names of the groups, as the API server knows them.
+    #[serde(default)]
+    #[schemars(schema_with = "set::<Group, 64>")]
+    pub groups: Vec<String>,
+}
+
+/// A cap on effects in named namespaces until a date.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollout {
+    /// Namespaces, by name; `*` stands for any characters.
+    #[schemars(schema_with = "super::schema::some::<Glob, 64>")]
+    pub namespaces: Vec<String>,
+    /// Highest effect there.
+    pub effect_cap: Effect,
+    /// Instant at which the cap ends.
+    #[serde(deserialize_with = "time::instant")]
+    #[schemars(schema_with = "instant")]
+    pub until: Timestamp,
+    /// Why.
+    #[schemars(schema_with = "text::<Prose>")]
+    pub reason: String,
+}
+
+/// What became of a baseline.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecurityBaselineStatus {
+    /// The `metadata.generation` that this status describes; -1 before the operator has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Whether it decides: as the default, or as an overlay of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_force: Option<bool>,
+    /// Classes of the baseline, the lowest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "super::schema::list::<Word, 16>")]
+    pub classes: Vec<String>,
+    /// Number of controls that are not `Disabled` in every class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controls: Option<u32>,
+    /// Number of CloudWorkloads that it decides for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workloads: Option<u32>,
+    /// `Ready`, and `Partial` when a field is not acted upon yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions")]
+    pub conditions: Vec<Condition>,
+}
