@@ -12,15 +12,17 @@ use serde_json::Value;
 pub enum ParamKind {
     /// A list of what is allowed; fewer is stricter. Absent: anything is.
     Allowed,
+    /// A list of what is granted; fewer is stricter. Absent: nothing is.
+    Granted,
     /// A list of registry or repository prefixes that are allowed; fewer and longer are stricter.
     Registries,
-    /// A list of allowed networks in CIDR notation; fewer is stricter.
+    /// A list of granted networks in CIDR notation; fewer is stricter. Absent: none is.
     Networks,
-    /// A list of allowed peers: `{namespace, podLabels, ports: [{port, protocol}]}`; fewer is stricter.
+    /// A list of granted peers: `{namespace, podLabels, ports: [{port, protocol}]}`; fewer is stricter. Absent: none is.
     Peers,
     /// A whole number from the first to the second bound; higher is stricter.
     AtLeast(i64, i64),
-    /// A word of the list, which goes from the most lenient to the strictest.
+    /// A word of the list, which goes from the most lenient to the strictest. Absent: the strictest.
     Choice(&'static [&'static str]),
 }
 
@@ -92,7 +94,7 @@ impl ParamSpec {
     pub fn parse(&self, value: &Value) -> Result<ParamValue, String> {
         let wants = |what: String| format!("{} wants {what}, found {value}", self.name);
         match self.kind {
-            ParamKind::Allowed => {
+            ParamKind::Allowed | ParamKind::Granted => {
                 let name = |item: &str| (!item.is_empty() && item.len() <= 253).then(|| item.to_owned());
                 self.list(value, name, "names").map(ParamValue::Strings)
             }
@@ -123,6 +125,11 @@ impl ParamSpec {
                 .map(|(rank, word)| ParamValue::Choice(rank, word))
                 .ok_or_else(|| wants(format!("one of {}", words.join(", ")))),
         }
+    }
+
+    /// True when no value is stricter than having none.
+    pub fn absent_is_strictest(&self) -> bool {
+        matches!(self.kind, ParamKind::Granted | ParamKind::Networks | ParamKind::Peers | ParamKind::Choice(_))
     }
 
     fn list<T: Ord>(&self, value: &Value, read: impl Fn(&str) -> Option<T>, what: &str) -> Result<Vec<T>, String> {

@@ -228,7 +228,7 @@ impl Engine {
         let mut notices: Vec<String> =
             missing.map(|finding| format!("{}: {}; workloads are refused until then", finding.path, finding.message)).collect();
         let inert = inert_fields_of_cloud_workload(spec);
-        notices.extend(inert.iter().map(|field| format!("spec.{field} is not acted upon yet")));
+        notices.extend(inert.iter().map(|field| format!("{field} is not acted upon yet")));
         let namespace = &request.subject.metadata.namespace;
         let capped = super::governance::cap(&self.regime, namespace, request.now);
         let denies = self.effect(rank, "network/default-deny") == Effect::Deny

@@ -1,5 +1,5 @@
 use super::{Declared, finding};
-use crate::api::{CloudServiceProviderSpec, PlacementRow, cloud_service_provider::Site};
+use crate::api::{CloudModel, CloudServiceProviderSpec, PlacementRow, cloud_service_provider::Site};
 use crate::control::{Acceptance, Case, Check, Lookup, NotAssessed, Params, Point, Severity, Sink};
 
 crate::control! {
@@ -8,7 +8,7 @@ crate::control! {
     /// The CloudWorkload's class, cloud model, the country of its site and the grade of its provider fit a row of
     /// `SecurityBaseline.spec.placement`; the first row that fits counts. Where no row fits, the declaration is refused,
     /// with the rows that its class has and the field that fits none of them. A row with `approval: true` is refused
-    /// until an approval can be recorded. The owner is a PublicSectorEntity that exists.
+    /// until an approval can be recorded, and a hybrid cloud until its legs can be expressed. The owner is a PublicSectorEntity that exists.
     ///
     /// While a namespace's CloudWorkload isn't accepted, its workloads are refused.
     ///
@@ -146,7 +146,12 @@ fn refusal(
     let model = |row: &&&PlacementRow| row.models.contains(&spec.model);
     let country = |row: &&&PlacementRow| country_fits(row);
     let grade = |row: &&&PlacementRow| provider.grade >= row.grade;
-    if let Some(row) = of_class.iter().filter(model).filter(country).find(grade) {
+    let fitting = of_class.iter().filter(model).filter(country).find(grade);
+    if fitting.is_some() && spec.model == CloudModel::Hybrid {
+        let message = "the legs of a hybrid cloud can't be expressed in this version";
+        return Some(finding(ID, "model", message, "choose the model of the leg that keeps the data").value("Hybrid"));
+    }
+    if let Some(row) = fitting {
         return row.approval.then(|| {
             let message = format!(
                 "{class} in a {:?} cloud in {} needs an approval, and approvals can't be recorded in this version",

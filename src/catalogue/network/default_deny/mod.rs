@@ -71,7 +71,7 @@ crate::control! {
         params: &[
             ParamSpec {
                 name: "gateways",
-                kind: ParamKind::Allowed,
+                kind: ParamKind::Granted,
                 required: false,
                 doc: "Namespaces that any class may exchange traffic with, such as the ingress controller's.",
             },
