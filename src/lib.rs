@@ -20,3 +20,4 @@
 //! | `cli` | one file a command | no |
 
 pub mod api;
+pub mod manifest;
