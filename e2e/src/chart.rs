@@ -1,0 +1,82 @@
+//! The chart, installed with helm for an operator that runs out of the cluster.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::operator::NAMESPACE;
+use crate::tools::{Output, Tools};
+
+/// The name of the release.
+pub const RELEASE: &str = "amanat";
+
+/// The folder of the chart.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/amanat")
+}
+
+/// Values for running out of the cluster: no replicas, and a webhook at a URL. `more` is merged over them.
+pub fn values(webhook_url: &str, more: &Value) -> Value {
+    let mut values = json!({"replicas": 0, "webhook": {"url": webhook_url}});
+    merge(&mut values, more);
+    values
+}
+
+/// `helm install`, with the values given and what else `arguments` say.
+pub async fn install(cluster: &Cluster, tools: &Tools, values: &Value, arguments: &[&str]) -> Result<Output> {
+    helm(cluster, tools, &["install", "--create-namespace"], values, arguments).await
+}
+
+/// `helm upgrade`, with the values given and no others.
+pub async fn upgrade(cluster: &Cluster, tools: &Tools, values: &Value, arguments: &[&str]) -> Result<Output> {
+    helm(cluster, tools, &["upgrade", "--reset-values"], values, arguments).await
+}
+
+/// `helm uninstall`.
+pub async fn uninstall(tools: &Tools, arguments: &[&str]) -> Result<Output> {
+    let mut all = vec!["uninstall", RELEASE, "--namespace", NAMESPACE];
+    all.extend(arguments);
+    tools.helm(&all).await
+}
+
+async fn helm(cluster: &Cluster, tools: &Tools, verb: &[&str], values: &Value, arguments: &[&str]) -> Result<Output> {
+    let file = cluster.fresh_path("values.yaml");
+    std::fs::write(&file, values.to_string()).with_context(|| format!("write {}", file.display()))?;
+    let (file, chart) = (file.to_string_lossy(), folder());
+    let chart = chart.to_string_lossy();
+    let mut all = verb.to_vec();
+    all.extend([RELEASE, &chart, "--namespace", NAMESPACE, "--values", &file]);
+    all.extend(arguments);
+    tools.helm(&all).await
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => from.clone_into(into),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_merged_key_by_key() {
+        let values = values("https://127.0.0.1:1", &json!({"webhook": {"timeout": 5}, "baseline": {"create": false}}));
+        assert_eq!(
+            values,
+            json!({
+                "replicas": 0,
+                "webhook": {"url": "https://127.0.0.1:1", "timeout": 5},
+                "baseline": {"create": false},
+            })
+        );
+    }
+}

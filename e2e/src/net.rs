@@ -1,0 +1,212 @@
+//! A small HTTPS client and server for what stands between the components.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::pki::Identity;
+
+/// A body of whatever kind.
+pub type Body = UnsyncBoxBody<Bytes, hyper::Error>;
+
+/// What a [`Server`] does with a request.
+pub type Handler = Arc<dyn Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> + Send + Sync>;
+
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// A body that is all there.
+pub fn whole(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A response with a text.
+pub fn answer(status: StatusCode, text: &str) -> Response<Body> {
+    let mut response = Response::new(whole(text.to_owned()));
+    *response.status_mut() = status;
+    response
+}
+
+/// Asks a loopback URL and returns the status and the body. Certificates are not verified.
+pub async fn get(url: &str) -> Result<(u16, String)> {
+    let (tls, rest) = match url.split_once("://") {
+        Some(("https", rest)) => (true, rest),
+        Some(("http", rest)) => (false, rest),
+        _ => bail!("{url} is neither http:// nor https://"),
+    };
+    let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let request = Request::get(format!("/{path}")).header("host", address).body(whole(""))?;
+    let exchange = async {
+        let response = send(tls, address, request).await?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await?.to_bytes();
+        anyhow::Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    };
+    tokio::time::timeout(ANSWER, exchange).await.with_context(|| format!("{url} gave no answer in {ANSWER:?}"))?
+}
+
+/// Sends one request over a connection of its own. Certificates are not verified.
+pub async fn send(tls: bool, address: &str, request: Request<Body>) -> Result<Response<Incoming>> {
+    let stream = TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
+    stream.set_nodelay(true)?;
+    if tls {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let name = ServerName::try_from(host.to_owned())?;
+        let stream = TlsConnector::from(client_config()?).connect(name, stream).await.context("TLS handshake")?;
+        exchange(TokioIo::new(stream), request).await
+    } else {
+        exchange(TokioIo::new(stream), request).await
+    }
+}
+
+async fn exchange<S>(stream: S, request: Request<Body>) -> Result<Response<Incoming>>
+where
+    S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
+    // The connection lives as long as the response's body is being read; its errors come out there.
+    tokio::spawn(connection);
+    Ok(sender.send_request(request).await?)
+}
+
+/// A loopback server that hands each request to a handler. It ends, with its connections, when dropped.
+pub struct Server {
+    address: SocketAddr,
+    certificate: Arc<Mutex<Option<Arc<ServerConfig>>>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Server {
+    /// Binds a free port of `host` and serves TLS there as soon as it has a certificate; until then it closes
+    /// connections.
+    pub async fn bind(host: &str, handler: Handler) -> Result<Self> {
+        let listener = TcpListener::bind((host, 0)).await.with_context(|| format!("bind a port of {host}"))?;
+        let address = listener.local_addr()?;
+        let certificate = Arc::new(Mutex::new(None));
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&certificate), handler));
+        Ok(Self { address, certificate, accepting })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The certificate for new connections.
+    pub fn set_certificate(&self, identity: &Identity) -> Result<()> {
+        let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes()).collect::<Result<Vec<_>, _>>();
+        let chain = chain.context("read the certificate")?;
+        let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).context("read the private key")?;
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key);
+        let mut config = config.context("the certificate and its key don't fit together")?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(config));
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, certificate: Arc<Mutex<Option<Arc<ServerConfig>>>>, handler: Handler) {
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_ended) = connections.join_next() => continue,
+        };
+        let Ok((stream, _)) = stream else { continue };
+        let config = certificate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(config) = config else { continue };
+        connections.spawn(connection(stream, config, Arc::clone(&handler)));
+    }
+}
+
+async fn connection(stream: TcpStream, config: Arc<ServerConfig>, handler: Handler) {
+    let Ok(()) = stream.set_nodelay(true) else { return };
+    let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else { return };
+    let service = service_fn(move |request| {
+        let answer = handler(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    // A peer that goes away in the middle is no news.
+    let _ended = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn client_config() -> Result<Arc<ClientConfig>> {
+    let provider = provider();
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Takes every certificate: both ends are this harness's own, on loopback.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
