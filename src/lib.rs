@@ -20,8 +20,6 @@
 //! | `cli` | one file a command | no |
 
 pub mod api;
-
-pub mod api;
 pub mod baseline;
 pub mod catalogue;
 pub mod control;
