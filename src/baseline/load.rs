@@ -61,7 +61,7 @@ pub fn load_value(value: &Value) -> Result<SecurityBaseline, Vec<String>> {
     }
     let unknown = crate::api::unknown_fields(value, "SecurityBaseline");
     if !unknown.is_empty() {
-        return Err(unknown);
+        return Err(unknown.iter().map(ToString::to_string).collect());
     }
     serde_json::from_value(value.clone()).map_err(|error| vec![error.to_string()])
 }

@@ -1,34 +1,40 @@
 //! Manifests are judged as the API server would default them, so that the offline answer is the webhook's.
 //! Only the defaults that a control reads are applied; the source is `SetDefaults_*` of `pkg/apis/core/v1`.
 
-use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, PodSpec, Volume};
+use k8s_openapi::api::core::v1::PodSpec;
+use serde_json::{Map, Value, json};
 
 use super::{Body, Kind, Subject};
 
-/// Applies the defaults in place; what the API server has defaulted already is left as it is.
-pub(super) fn apply(subject: &mut Subject) {
-    let kind = subject.kind;
-    if let Body::Workload(workload) = &mut subject.body {
-        volumes(&mut workload.spec);
-        // Templates keep hostPort unset since Kubernetes 1.28; the Pod made from them gets it.
-        if kind == Kind::Pod && workload.spec.host_network == Some(true) {
-            host_ports(&mut workload.spec);
+/// A volume that names no source is an emptyDir. This looks at the text, not at the decoded volume: one of a type that
+/// this release doesn't know decodes as a volume without a source, and must not pass for an emptyDir.
+pub(super) fn volumes(kind: Kind, object: &mut Value) {
+    let mut spec = Some(object);
+    for field in kind.pod_spec_path() {
+        spec = spec.and_then(|value| value.get_mut(field));
+    }
+    let volumes = spec.and_then(|spec| spec.get_mut("volumes")).and_then(Value::as_array_mut);
+    for volume in volumes.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if names_no_source(volume) {
+            volume.insert("emptyDir".to_owned(), json!({}));
         }
     }
 }
 
-/// A volume that names no source is an emptyDir.
-fn volumes(spec: &mut PodSpec) {
-    for volume in spec.volumes.iter_mut().flatten() {
-        let named = Volume { name: volume.name.clone(), ..Volume::default() };
-        if *volume == named {
-            volume.empty_dir = Some(EmptyDirVolumeSource::default());
-        }
+fn names_no_source(volume: &Map<String, Value>) -> bool {
+    volume.iter().all(|(field, value)| field == "name" || value.is_null())
+}
+
+/// On the host's network, every container port of a Pod is a port of the host. Templates keep `hostPort` unset since
+/// Kubernetes 1.28; the Pod made from them gets it.
+pub(super) fn host_ports(subject: &mut Subject) {
+    let Body::Workload(workload) = &mut subject.body else { return };
+    if subject.kind == Kind::Pod && workload.spec.host_network == Some(true) {
+        ports_of(&mut workload.spec);
     }
 }
 
-/// On the host's network, every container port is a port of the host.
-fn host_ports(spec: &mut PodSpec) {
+fn ports_of(spec: &mut PodSpec) {
     let containers = spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten());
     for port in containers.flat_map(|container| container.ports.iter_mut().flatten()) {
         if port.host_port.is_none_or(|host_port| host_port == 0) {
@@ -45,20 +51,20 @@ mod tests {
     #[test]
     fn a_volume_without_a_source_is_an_empty_dir() {
         let pod = json!({"spec": {"containers": [], "volumes": [{"name": "a"}, {"name": "b", "hostPath": {"path": "/"}},
-            {"name": "c", "emptyDir": null}]}});
-        let subject = Subject::decode(Kind::Pod, pod).unwrap();
+            {"name": "c", "emptyDir": null}, {"name": "d", "ofTomorrow": {}}]}});
+        let subject = Subject::from_manifest(Kind::Pod, pod).unwrap();
         let volumes = subject.pod().unwrap().spec.volumes.as_deref().unwrap();
         let empty: Vec<_> = volumes.iter().map(|volume| volume.empty_dir.is_some()).collect();
-        assert_eq!(empty, [true, false, true]);
+        assert_eq!(empty, [true, false, true, false]);
     }
 
     #[test]
     fn host_network_makes_host_ports_of_a_pod_and_not_of_a_template() {
         let spec = json!({"hostNetwork": true, "containers": [{"name": "a", "ports": [{"containerPort": 80}]}]});
         let first = |subject: &Subject| subject.pod().unwrap().spec.containers[0].ports.as_ref().unwrap()[0].host_port;
-        let pod = Subject::decode(Kind::Pod, json!({"spec": spec})).unwrap();
+        let pod = Subject::from_manifest(Kind::Pod, json!({"spec": spec})).unwrap();
         assert_eq!(first(&pod), Some(80));
-        let deployment = Subject::decode(Kind::Deployment, json!({"spec": {"template": {"spec": spec}}})).unwrap();
+        let deployment = Subject::from_manifest(Kind::Deployment, json!({"spec": {"template": {"spec": spec}}})).unwrap();
         assert_eq!(first(&deployment), None);
     }
 }

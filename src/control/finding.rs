@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::FieldPath;
 
-/// A finding's value longer than this many bytes (as JSON) is left out of answers.
+/// A value longer than this many bytes (as JSON) is left out of answers.
 const VALUE_LIMIT: usize = 256;
 
 /// One thing that a control demands and an object doesn't give.
@@ -16,7 +16,7 @@ pub struct Finding {
     pub path: FieldPath,
     /// The container that the path is in, by name; a comparison of two versions of a Pod goes by it, never by index.
     pub container: Option<String>,
-    /// What was found there; absent fields are `null`.
+    /// What was found there; absent fields are `null`. Of any length: see [`Finding::shown_value`].
     pub value: Value,
     /// What is wrong, without the path.
     pub message: String,
@@ -37,12 +37,16 @@ impl Finding {
         self
     }
 
-    /// Gives the value found. What is too long to print is left out, since its path names it.
+    /// Gives the value found, whole: two findings are compared by it.
     #[must_use]
     pub fn value(mut self, value: impl Into<Value>) -> Self {
-        let value = value.into();
-        self.value = if value.to_string().len() > VALUE_LIMIT { Value::from("(long value)") } else { value };
+        self.value = value.into();
         self
+    }
+
+    /// The value for answers and reports. What is too long to print is left out, since its path names it.
+    pub fn shown_value(&self) -> Value {
+        if self.value.to_string().len() > VALUE_LIMIT { Value::from("(long value)") } else { self.value.clone() }
     }
 }
 

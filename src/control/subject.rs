@@ -110,7 +110,7 @@ impl fmt::Debug for Subject {
 }
 
 impl Subject {
-    /// Decodes an object of a known kind. A judged kind without the part that is judged is an error, since passing it
+    /// Decodes an object of a known kind as the API server sends it. A judged kind without the part that is judged is an error, since passing it
     /// would be a pass of what nobody has looked at.
     ///
     /// # Errors
@@ -164,8 +164,18 @@ impl Subject {
                 (object.metadata, Body::CloudWorkload(Box::new(spec)))
             }
         };
-        let mut subject = Self { kind, metadata, body };
-        super::defaulting::apply(&mut subject);
+        Ok(Self { kind, metadata, body })
+    }
+
+    /// Decodes an object as somebody wrote it: with the defaults that the API server would have filled in before it
+    /// called the webhook.
+    ///
+    /// # Errors
+    /// As [`Subject::decode`].
+    pub fn from_manifest(kind: Kind, mut object: serde_json::Value) -> Result<Self, serde_json::Error> {
+        super::defaulting::volumes(kind, &mut object);
+        let mut subject = Self::decode(kind, object)?;
+        super::defaulting::host_ports(&mut subject);
         Ok(subject)
     }
 
