@@ -25,3 +25,4 @@ pub mod catalogue;
 pub mod control;
 pub mod engine;
 pub mod manifest;
+pub mod report;
