@@ -10,7 +10,7 @@ const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io";
 const SECCOMP: &str = "seccomp.security.alpha.kubernetes.io/pod";
 
 fn findings(control: &Control, minor: u32, params: &Params, kind: Kind, object: &Value) -> Vec<Finding> {
-    let subject = Subject::from_manifest(kind, object).unwrap();
+    let subject = Subject::from_manifest(kind, object.clone()).unwrap();
     let mut sink = Sink::new();
     sink.begin(control.id);
     if let Some(check) = control.pod_check_at(minor) {
