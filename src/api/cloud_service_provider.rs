@@ -6,6 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Invalid;
 use super::cloud_workload::{CloudModel, ServiceModel};
 use super::public_sector_entity::Contact;
 use super::schema::{conditions, date, instant, text};
@@ -48,7 +49,7 @@ use super::time;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.validFrom) || !has(self.validUntil) || self.validFrom < self.validUntil")
-        .message("validUntil must be after validFrom")
+        .message("must be after validFrom")
         .field_path(".validUntil"),
     validation = Rule::new("self.state != 'Active' || (has(self.validFrom) && has(self.validUntil))")
         .message("an Active provider needs validFrom and validUntil")
@@ -99,6 +100,20 @@ pub struct CloudServiceProviderSpec {
     /// Whom to reach at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contacts: Option<ProviderContacts>,
+}
+
+/// What the definition's CEL rules say, in Rust.
+pub(super) fn rules(spec: &CloudServiceProviderSpec) -> Vec<Invalid> {
+    let mut problems = Vec::new();
+    if let (Some(from), Some(until)) = (spec.valid_from, spec.valid_until)
+        && from >= until
+    {
+        problems.push(Invalid::new("spec.validUntil", "must be after validFrom"));
+    }
+    if spec.state == ProviderState::Active && (spec.valid_from.is_none() || spec.valid_until.is_none()) {
+        problems.push(Invalid::new("spec.state", "an Active provider needs validFrom and validUntil"));
+    }
+    problems
 }
 
 /// Grade of a provider, the lower first.

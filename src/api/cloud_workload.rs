@@ -9,6 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Invalid;
 use super::schema::{conditions, date, instant, list, ports, quantity, set, text};
 use super::security_baseline::Effect;
 use super::shape::{ControlId, Label, Line, Name, Percent, Span, Word};
@@ -55,6 +56,11 @@ use super::time;
         .message("a namespace has one CloudWorkload, named \"workload\": rename it")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.tags) || self.tags.all(k, size(k) <= 63)")
+        .message("a key has at most 63 characters")
+        .field_path(".tags")
+)]
 pub struct CloudWorkloadSpec {
     /// Name of the PublicSectorEntity that owns the data.
     #[schemars(schema_with = "text::<Name>")]
@@ -92,6 +98,12 @@ pub struct CloudWorkloadSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "super::schema::tags")]
     pub tags: BTreeMap<String, String>,
+}
+
+/// What the definition's CEL rules say of the spec, in Rust.
+pub(super) fn rules(spec: &CloudWorkloadSpec) -> Vec<Invalid> {
+    let long = spec.tags.keys().any(|key| key.chars().count() > 63);
+    long.then(|| Invalid::new("spec.tags", "a key has at most 63 characters")).into_iter().collect()
 }
 
 /// Deployment model of a cloud.
@@ -263,7 +275,7 @@ pub struct BaselineRef {
     #[schemars(schema_with = "text::<Line>")]
     pub version: String,
     /// Names of the overlays joined with it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "list::<Name, 16>")]
     pub overlays: Vec<String>,
 }

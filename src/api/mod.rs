@@ -1,36 +1,44 @@
 //! The kinds of `amanat.dev`: one file a kind, each with its schema, the rules that one object can decide by itself
 //! (as CEL for the API server and as Rust for everything offline), and its status.
 
+mod baseline_rules;
 #[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
 pub mod cloud_service_provider;
 #[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
 pub mod cloud_workload;
 pub mod condition;
+mod crds;
 pub mod duration;
 mod inert;
 mod invalid;
+mod kind;
 #[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
 pub mod public_sector_entity;
 mod schema;
 #[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
 pub mod security_baseline;
 mod shape;
+mod suggest;
 pub mod time;
+mod walk;
 
 pub use cloud_service_provider::{
     CloudServiceProvider, CloudServiceProviderSpec, CloudServiceProviderStatus, Grade, ProviderState, Site,
 };
 pub use cloud_workload::{CloudModel, CloudWorkload, CloudWorkloadSpec, CloudWorkloadStatus, ServiceModel};
+pub use crds::{crd_files, crds};
 pub use inert::{
     inert_fields_of_cloud_service_provider, inert_fields_of_cloud_workload, inert_fields_of_public_sector_entity,
     inert_fields_of_security_baseline,
 };
 pub use invalid::Invalid;
+pub use kind::{Kind, check, read, unknown_fields};
 pub use public_sector_entity::{PublicSectorEntity, PublicSectorEntitySpec, PublicSectorEntityStatus};
 pub use security_baseline::{
     ControlSpec, DataClass, Effect, Groups, PlacementRow, Rollout, SecurityBaseline, SecurityBaselineSpec,
     SecurityBaselineStatus, Undeclared,
 };
+pub use suggest::nearest;
 
 /// API group of every kind.
 pub const GROUP: &str = "amanat.dev";

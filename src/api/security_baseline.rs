@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::cloud_service_provider::Grade;
 use super::cloud_workload::CloudModel;
+use super::duration;
 use super::schema::{conditions, instant, max_days, params, params_by_class, set, text};
 use super::shape::{ControlId, Countries, Glob, Group, KubernetesVersion, Line, Prose, SemVer, Span, Word};
 use super::time;
@@ -57,6 +58,56 @@ use super::time;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Age")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.overlay) || (has(self.classes) && size(self.classes) > 0)")
+        .message("a baseline that is no overlay needs classes")
+        .field_path(".classes"),
+    validation = Rule::new("!has(self.overlay) || !has(self.classes) || size(self.classes) == 0")
+        .message("an overlay takes the classes of the default baseline: remove them")
+        .field_path(".classes"),
+    validation = Rule::new("!has(self.overlay) || !has(self.undeclared)")
+        .message("an overlay says nothing about undeclared namespaces: remove it")
+        .field_path(".undeclared"),
+    validation = Rule::new("!has(self.overlay) || !has(self.default) || !self.default")
+        .message("an overlay can't be the default: remove it")
+        .field_path(".default"),
+    validation = Rule::new(
+        "!has(self.classes) || self.classes.all(c, !has(c.aliases) || c.aliases.all(a, \
+         !self.classes.exists(d, d.name == a)))"
+    )
+    .message("an alias is the name of a class: remove it")
+    .field_path(".classes"),
+    validation = Rule::new(
+        "!has(self.classes) || self.classes.all(c, !has(c.aliases) || c.aliases.all(a, \
+         self.classes.exists_one(d, has(d.aliases) && a in d.aliases)))"
+    )
+    .message("an alias belongs to two classes: keep one")
+    .field_path(".classes"),
+    validation = Rule::new(
+        "!has(self.classes) || !has(self.placement) || self.placement.all(r, \
+         self.classes.exists(c, c.name == r.class))"
+    )
+    .message("a row names a class that the baseline doesn't have")
+    .field_path(".placement"),
+    validation = Rule::new(
+        "!has(self.classes) || !has(self.controls) || self.controls.all(k, !has(k.effects) || \
+         k.effects.all(e, self.classes.exists(c, c.name == e)))"
+    )
+    .message("effects name a class that the baseline doesn't have")
+    .field_path(".controls"),
+    validation = Rule::new(
+        "!has(self.classes) || !has(self.controls) || self.controls.all(k, !has(k.paramsByClass) || \
+         k.paramsByClass.all(e, self.classes.exists(c, c.name == e)))"
+    )
+    .message("paramsByClass names a class that the baseline doesn't have")
+    .field_path(".controls"),
+    validation = Rule::new(
+        "!has(self.classes) || !has(self.exemptions) || !has(self.exemptions.maxDays) || \
+         self.exemptions.maxDays.all(e, self.classes.exists(c, c.name == e))"
+    )
+    .message("maxDays names a class that the baseline doesn't have")
+    .field_path(".exemptions")
+)]
 pub struct SecurityBaselineSpec {
     /// Title, for people.
     #[schemars(schema_with = "text::<Line>")]
@@ -125,6 +176,28 @@ pub struct SecurityBaselineSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub rollout: Vec<Rollout>,
+}
+
+impl SecurityBaselineSpec {
+    /// How long Pods are still re-created after a declaration became unacceptable.
+    #[must_use]
+    pub fn grace_on_suspension(&self) -> SignedDuration {
+        let text = self.grace_on_suspension.as_deref();
+        text.and_then(duration::parse).unwrap_or(SignedDuration::from_hours(720))
+    }
+
+    /// How long Pods are still re-created after a class was declared or raised.
+    #[must_use]
+    pub fn grace_on_raise(&self) -> SignedDuration {
+        self.grace_on_raise.as_deref().and_then(duration::parse).unwrap_or(SignedDuration::from_hours(168))
+    }
+
+    /// The class that a word names, by name or alias, and its rank: 0 is the lowest.
+    #[must_use]
+    pub fn class(&self, word: &str) -> Option<(usize, &DataClass)> {
+        let named = |class: &DataClass| class.name == word || class.aliases.iter().any(|alias| alias == word);
+        self.classes.iter().enumerate().find(|(_, class)| named(class))
+    }
 }
 
 /// What happens when a control is not satisfied, the weakest first.
@@ -228,8 +301,16 @@ pub struct PlacementRow {
 }
 
 /// What a control does.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.effects) || self.effects.all(k, size(k) <= 63)")
+        .message("the name of a class has at most 63 characters")
+        .field_path(".effects"),
+    validation = Rule::new("!has(self.paramsByClass) || self.paramsByClass.all(k, size(k) <= 63)")
+        .message("the name of a class has at most 63 characters")
+        .field_path(".paramsByClass")
+)]
 pub struct ControlSpec {
     /// Id of the control, such as `image/digest-pinned`.
     #[schemars(schema_with = "text::<ControlId>")]
@@ -252,8 +333,13 @@ pub struct ControlSpec {
 }
 
 /// Limits of exemptions.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.maxDays) || self.maxDays.all(k, size(k) <= 63)")
+        .message("the name of a class has at most 63 characters")
+        .field_path(".maxDays")
+)]
 pub struct ExemptionLimits {
     /// Longest exemption per class, in days.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -270,14 +356,15 @@ pub struct ExemptionLimits {
 #[serde(rename_all = "camelCase")]
 pub struct Groups {
     /// Names of the groups, as the API server knows them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "set::<Group, 64>")]
     pub groups: Vec<String>,
 }
 
 /// A cap on effects in named namespaces until a date.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.effectCap != 'Deny'").message("a cap of Deny caps nothing").field_path(".effectCap"))]
 pub struct Rollout {
     /// Namespaces, by name; `*` stands for any characters.
     #[schemars(schema_with = "super::schema::some::<Glob, 64>")]

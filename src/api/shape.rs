@@ -150,6 +150,18 @@ fn percent(s: &str) -> bool {
     digits(whole, 2) && part.is_none_or(|part| digits(part, 4))
 }
 
+/// A quantity as Kubernetes writes them, without a sign and an exponent.
+pub(super) fn quantity(s: &str) -> bool {
+    const SUFFIXES: [&str; 14] = ["", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+    let (number, suffix) = s.split_at(s.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(s.len()));
+    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    let (whole, part) = match number.split_once('.') {
+        Some((whole, part)) => (whole, Some(part)),
+        None => (number, None),
+    };
+    SUFFIXES.contains(&suffix) && digits(whole) && part.is_none_or(|part| part.len() <= 3 && digits(part))
+}
+
 /// What RE2 takes for `\s`.
 fn re2_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{c}')
