@@ -2,7 +2,7 @@
 //!
 //! `tests/kinds/<plural>/accepted-<what>.yaml` is sound; the first line of `rejected-<what>.yaml` is a comment that
 //! says where the problem is.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,9 +26,9 @@ fn cases(folder: &str) -> Vec<Case> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             let text = std::fs::read_to_string(&path).unwrap();
-            let place = name.starts_with("rejected-").then(|| {
-                text.lines().next().and_then(|line| line.strip_prefix("# ")).expect(&name).trim().to_owned()
-            });
+            let place = name
+                .starts_with("rejected-")
+                .then(|| text.lines().next().and_then(|line| line.strip_prefix("# ")).expect(&name).trim().to_owned());
             assert!(place.is_some() || name.starts_with("accepted-"), "{name}");
             Case { value: serde_saphyr::from_str(&text).expect(&name), name, place }
         })

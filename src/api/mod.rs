@@ -3,6 +3,7 @@
 
 mod baseline_rules;
 #[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
+#[expect(clippy::duplicated_attributes, reason = "printer columns of one type")]
 pub mod cloud_service_provider;
 #[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
 pub mod cloud_workload;
@@ -13,9 +14,11 @@ mod inert;
 mod invalid;
 mod kind;
 #[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
+#[expect(clippy::duplicated_attributes, reason = "printer columns of one type")]
 pub mod public_sector_entity;
 mod schema;
 #[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
+#[expect(clippy::duplicated_attributes, reason = "printer columns of one type")]
 pub mod security_baseline;
 mod shape;
 mod suggest;

@@ -75,9 +75,9 @@ shapes! {
     SemVer, 64, r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?$",
         "a semantic version such as 0.1.0", semver;
     /// An address for electronic mail.
-    Email, 254, r"^[^@\s]+@[^@\s]+$", "an electronic mail address",
+    Email, 254, "^[!-?A-~]+@[!-?A-~]+$", "an electronic mail address",
         |s| s.split_once('@').is_some_and(|(who, host)| {
-            let plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c == '@' || re2_space(c));
+            let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() && b != b'@');
             plain(who) && plain(host)
         });
     /// A telephone number.
@@ -162,16 +162,140 @@ pub(super) fn quantity(s: &str) -> bool {
     SUFFIXES.contains(&suffix) && digits(whole) && part.is_none_or(|part| part.len() <= 3 && digits(part))
 }
 
-/// What RE2 takes for `\s`.
-fn re2_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{c}')
-}
-
 /// Whether the text is an instant or a day, by the `format` of a schema.
 pub(super) fn format_fits(format: &str, text: &str) -> bool {
     match format {
         "date-time" => time::parse_instant(text).is_some(),
         "date" => time::parse_date(text).is_some(),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::schema::QUANTITY;
+    use super::*;
+
+    /// Strings on both sides of every pattern's edge, and all of them with something before and after.
+    fn samples() -> Vec<String> {
+        let seeds = [
+            "",
+            "a",
+            "A",
+            "0",
+            "-",
+            "a-b",
+            "a.b",
+            "a..b",
+            ".a",
+            "a.",
+            "Restricted",
+            "R-1",
+            "1R",
+            "PK",
+            "pk",
+            "*",
+            "P*",
+            "image/digest-pinned",
+            "image/",
+            "/x",
+            "a/b/c",
+            "Image/x",
+            "720h",
+            "1234567h",
+            "h",
+            "30d",
+            "1w",
+            "99.9",
+            "100",
+            "100.0",
+            "100.00000",
+            "100.1",
+            "99.",
+            "099",
+            "v1.0",
+            "v1.37",
+            "v1.037",
+            "v1.1000",
+            "latest",
+            "0.1.0",
+            "0.1",
+            "01.1.0",
+            "1.2.3-rc.1",
+            "1.2.3-",
+            "1.2.3+b",
+            "a@b",
+            "a@b@c",
+            "@b",
+            "a@",
+            "a b@c",
+            "+92 51 (0)",
+            "+",
+            "legacy-*",
+            "*-old",
+            "-*",
+            "a.*",
+            "64Gi",
+            "1.5",
+            "1.2345",
+            "1e3",
+            "Gi",
+            "1KiB",
+            "-1",
+            "é",
+            "a\u{a0}@b",
+        ];
+        let mut all: Vec<String> = seeds.iter().map(|seed| (*seed).to_owned()).collect();
+        for seed in seeds {
+            for edge in ["-", ".", " ", "x", "0", "/", "@", "*", "é"] {
+                all.push(format!("{edge}{seed}"));
+                all.push(format!("{seed}{edge}"));
+            }
+        }
+        all.push(format!("sha256:{}", "0f".repeat(32)));
+        all.push(format!("sha256:{}", "0F".repeat(32)));
+        all.push(format!("sha256:{}", "0f".repeat(31)));
+        all
+    }
+
+    #[test]
+    fn functions_say_what_the_patterns_say() {
+        let rules = RULES.iter().map(|rule| (rule.pattern, rule.test));
+        for (pattern, test) in rules.chain([(QUANTITY, quantity as fn(&str) -> bool)]) {
+            let schema = jsonschema::validator_for(&json!({"type": "string", "pattern": pattern})).unwrap();
+            for sample in samples() {
+                assert_eq!(test(&sample), schema.is_valid(&json!(sample)), "{sample:?} by {pattern}");
+            }
+        }
+    }
+
+    #[test]
+    fn instants_and_days() {
+        for good in ["2026-06-01T00:00:00Z", "2026-06-01t00:00:00z", "2026-06-01T00:00:00.123456789+05:00"] {
+            assert!(format_fits("date-time", good), "{good}");
+        }
+        for bad in [
+            "",
+            "2026-06-01",
+            "2026-06-01 00:00:00Z",
+            "2026-06-01T00:00:00",
+            "2026-06-01T00:00Z",
+            "2026-06-01T24:00:00Z",
+            "2026-06-01T00:00:60Z",
+            "2026-02-30T00:00:00Z",
+            "2026-06-01T00:00:00.Z",
+            "2026-06-01T00:00:00Z[UTC]",
+            "+002026-06-01T00:00:00Z",
+            "2026-06-01T00:00:00+0500",
+            "é026-06-01T00:00:00Z",
+        ] {
+            assert!(!format_fits("date-time", bad), "{bad}");
+        }
+        assert!(format_fits("date", "2026-09-01"));
+        for bad in ["", "20260901", "2026-9-1", "2026-02-30", "2026-09-01T00:00:00Z"] {
+            assert!(!format_fits("date", bad), "{bad}");
+        }
     }
 }

@@ -293,3 +293,28 @@ fn not_a_field(path: &str, name: &str, schema: &Value) -> Invalid {
     let near = nearest(name, known).map(|near| format!(": did you mean {near}?")).unwrap_or_default();
     Invalid::new(join(path, name), format!("is not a field of this kind{near}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patterns(schema: &Value, into: &mut BTreeSet<String>) {
+        into.extend(schema.get("pattern").and_then(Value::as_str).map(str::to_owned));
+        match schema {
+            Value::Object(fields) => fields.values().for_each(|field| patterns(field, into)),
+            Value::Array(items) => items.iter().for_each(|item| patterns(item, into)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_pattern_has_its_function() {
+        let mut found = BTreeSet::new();
+        for schema in SCHEMAS.values() {
+            patterns(schema, &mut found);
+        }
+        found.retain(|pattern| pattern != QUANTITY && RULES.iter().all(|rule| rule.pattern != pattern));
+        assert_eq!(SCHEMAS.len(), 4);
+        assert_eq!(found, BTreeSet::new());
+    }
+}
