@@ -21,7 +21,8 @@ fn decode(fixture: &Fixture) -> Decoded {
     assert!(errors.is_empty() && documents.len() == 1, "{}: {errors:?}", fixture.name);
     let pod = psa::pod(documents[0].root.to_value());
     let deployment = psa::deployment(&pod);
-    [(Kind::Pod, pod), (Kind::Deployment, deployment)].map(|(kind, object)| Subject::from_manifest(kind, object).unwrap())
+    [(Kind::Pod, pod), (Kind::Deployment, deployment)]
+        .map(|(kind, object)| Subject::from_manifest(kind, object).unwrap())
 }
 
 /// The controls of the level that find something, and where.

@@ -7,8 +7,8 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::api::security_baseline::{ControlSpec, Groups};
-use crate::api::{Effect, SecurityBaselineSpec, duration};
-use crate::catalogue::{self, suggest};
+use crate::api::{Effect, SecurityBaselineSpec, duration, nearest};
+use crate::catalogue;
 use crate::control::{Class, Control, ParamSpec, Params, Regime, Rollout};
 
 /// The newest minor version of Kubernetes whose Pod Security checks are known.
@@ -190,10 +190,9 @@ impl Reader {
     }
 
     fn finish(mut self, spec: &SecurityBaselineSpec, effective: Effective) -> Result<Effective, Problems> {
-        self.problems.extend(spec.validate().into_iter().map(|invalid| Problem {
-            path: invalid.path,
-            message: invalid.message,
-        }));
+        self.problems.extend(
+            spec.validate().into_iter().map(|invalid| Problem { path: invalid.path, message: invalid.message }),
+        );
         if self.problems.is_empty() && self.unknown.is_empty() {
             return Ok(effective);
         }
@@ -357,7 +356,7 @@ impl Reader {
 
 /// "unknown control X; did you mean Y?"
 pub(crate) fn unknown<'a>(what: &str, word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    match suggest(word, known.clone()) {
+    match nearest(word, known.clone()) {
         Some(near) => format!("unknown {what} {word}; did you mean {near}?"),
         None => {
             let list: Vec<&str> = known.into_iter().take(10).collect();

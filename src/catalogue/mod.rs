@@ -42,46 +42,9 @@ pub fn find(id: &str) -> Option<&'static Control> {
     ALL.iter().copied().find(|control| control.id == id)
 }
 
-/// The known word that a misspelt one is nearest to, when it is near enough to be meant.
-pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known.into_iter().map(|candidate| (distance(word, candidate), candidate)).min()?;
-    (near.0 <= 1 + word.chars().count() / 4).then_some(near.1)
-}
-
-/// Levenshtein's distance, case folded, of words of bounded length.
-fn distance(a: &str, b: &str) -> usize {
-    let fold = |text: &str| text.chars().take(80).map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
-    let (a, b) = (fold(a), fold(b));
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
-            let best = (diagonal + usize::from(from != to)).min(*cell + 1).min(left + 1);
-            diagonal = *cell;
-            *cell = best;
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn suggests_what_was_meant() {
-        let ids = || ALL.iter().map(|control| control.id);
-        assert_eq!(suggest("image/digest-pined", ids()), Some("image/digest-pinned"));
-        assert_eq!(suggest("Image/Digest-Pinned", ids()), Some("image/digest-pinned"));
-        assert_eq!(suggest("nonsense", ids()), None);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-    }
 
     #[test]
     fn ids_are_sorted_unique_and_name_their_folder() {

@@ -64,7 +64,8 @@ mod tests {
         let first = |subject: &Subject| subject.pod().unwrap().spec.containers[0].ports.as_ref().unwrap()[0].host_port;
         let pod = Subject::from_manifest(Kind::Pod, json!({"spec": spec})).unwrap();
         assert_eq!(first(&pod), Some(80));
-        let deployment = Subject::from_manifest(Kind::Deployment, json!({"spec": {"template": {"spec": spec}}})).unwrap();
+        let deployment =
+            Subject::from_manifest(Kind::Deployment, json!({"spec": {"template": {"spec": spec}}})).unwrap();
         assert_eq!(first(&deployment), None);
     }
 }

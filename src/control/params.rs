@@ -133,9 +133,10 @@ impl ParamSpec {
     }
 
     fn list<T: Ord>(&self, value: &Value, read: impl Fn(&str) -> Option<T>, what: &str) -> Result<Vec<T>, String> {
-        let items = value.as_array().filter(|list| list.len() <= MAX_ITEMS).and_then(|list| {
-            list.iter().map(|item| item.as_str().and_then(&read)).collect::<Option<Vec<T>>>()
-        });
+        let items = value
+            .as_array()
+            .filter(|list| list.len() <= MAX_ITEMS)
+            .and_then(|list| list.iter().map(|item| item.as_str().and_then(&read)).collect::<Option<Vec<T>>>());
         let mut items = items.ok_or_else(|| format!("{} wants a list of {what}, found {value}", self.name))?;
         items.sort();
         items.dedup();

@@ -23,10 +23,18 @@ pub(super) fn change(old: &Subject, new: &Subject, controls: &[&'static Control]
         (Body::Namespace, Body::Namespace) => Change::Whole,
         (Body::Scale { replicas: before }, Body::Scale { replicas: after }) => scaled(*before, *after),
         (Body::NetworkPolicy(before), Body::NetworkPolicy(after)) => {
-            if before == after { Change::Nothing } else { Change::Whole }
+            if before == after {
+                Change::Nothing
+            } else {
+                Change::Whole
+            }
         }
         (Body::CloudWorkload(before), Body::CloudWorkload(after)) => {
-            if before == after { Change::Nothing } else { Change::ByFinding }
+            if before == after {
+                Change::Nothing
+            } else {
+                Change::ByFinding
+            }
         }
         (Body::Workload(before), Body::Workload(after)) => {
             let same = before.spec == after.spec && metadata_read(old, controls) == metadata_read(new, controls);

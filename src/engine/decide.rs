@@ -89,9 +89,7 @@ impl Engine {
         let of_standing = request.standing.governed().map(|governed| governed.rank);
         match &request.subject.body {
             Body::Namespace => Some(strictest),
-            Body::CloudWorkload(spec) => {
-                Some(self.regime.rank(&spec.data_class).max(of_standing).unwrap_or(strictest))
-            }
+            Body::CloudWorkload(spec) => Some(self.regime.rank(&spec.data_class).max(of_standing).unwrap_or(strictest)),
             _ => match request.standing {
                 Standing::System => None,
                 Standing::Undeclared | Standing::Pending(_) => Some(strictest),
@@ -139,9 +137,7 @@ impl Engine {
 
     fn findings_of_old(&self, request: &Request<'_>, old: &Subject, entries: &[&Entry]) -> Vec<Finding> {
         let declared = match &old.body {
-            Body::CloudWorkload(spec) => {
-                Some(placement::acceptance(spec, &self.regime, request.context, request.now))
-            }
+            Body::CloudWorkload(spec) => Some(placement::acceptance(spec, &self.regime, request.context, request.now)),
             _ => None,
         };
         run(entries, &self.case(request, old, None, declared.as_ref())).0
@@ -225,8 +221,9 @@ impl Engine {
             return Vec::new();
         }
         let missing = declared.into_iter().flat_map(|acceptance| &acceptance.missing);
-        let mut notices: Vec<String> =
-            missing.map(|finding| format!("{}: {}; workloads are refused until then", finding.path, finding.message)).collect();
+        let mut notices: Vec<String> = missing
+            .map(|finding| format!("{}: {}; workloads are refused until then", finding.path, finding.message))
+            .collect();
         let inert = inert_fields_of_cloud_workload(spec);
         notices.extend(inert.iter().map(|field| format!("{field} is not acted upon yet")));
         let namespace = &request.subject.metadata.namespace;
@@ -234,7 +231,9 @@ impl Engine {
         let denies = self.effect(rank, "network/default-deny") == Effect::Deny
             && capped.is_none_or(|cap| cap.effect == Effect::Deny);
         if request.operation == Operation::Create && denies {
-            notices.push("running Pods lose every flow that spec.network doesn't name; a rollout cap delays that".to_owned());
+            notices.push(
+                "running Pods lose every flow that spec.network doesn't name; a rollout cap delays that".to_owned(),
+            );
         }
         notices
     }

@@ -84,12 +84,7 @@ fn raise(regime: &Regime, declaration: &Declaration<'_>, rank: usize, now: Times
 }
 
 /// The grace of a declaration that became unacceptable: from the provider's expiry, else from when the leader saw it.
-fn suspension(
-    regime: &Regime,
-    facts: &NamespaceFacts<'_>,
-    context: &dyn Context,
-    now: Timestamp,
-) -> Option<Grace> {
+fn suspension(regime: &Regime, facts: &NamespaceFacts<'_>, context: &dyn Context, now: Timestamp) -> Option<Grace> {
     let declaration = facts.declaration?;
     let expired = match context.provider(&declaration.spec.provider) {
         Lookup::Found(provider) => provider.valid_until.filter(|until| *until <= now),

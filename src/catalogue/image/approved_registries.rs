@@ -1,6 +1,8 @@
 use super::{images, reference::Reference};
 use crate::control::params::is_within;
-use crate::control::{Check, Finding, POD_SPECS, ParamKind, ParamSpec, Params, PodView, Point, Revision, Severity, Sink};
+use crate::control::{
+    Check, Finding, POD_SPECS, ParamKind, ParamSpec, Params, PodView, Point, Revision, Severity, Sink,
+};
 
 crate::control! {
     /// Images come from approved registries only.

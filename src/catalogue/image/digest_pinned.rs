@@ -1,5 +1,7 @@
 use super::{images, reference::Reference};
-use crate::control::{Check, Finding, POD_SPECS, ParamKind, ParamSpec, Params, PodView, Point, Revision, Severity, Sink};
+use crate::control::{
+    Check, Finding, POD_SPECS, ParamKind, ParamSpec, Params, PodView, Point, Revision, Severity, Sink,
+};
 
 crate::control! {
     /// Images are pinned by digest.
@@ -76,7 +78,9 @@ fn check(pod: &PodView<'_>, params: &Params, sink: &mut Sink) {
                 ("image digest is no SHA-256", "end the reference in @sha256:<64 hexadecimal digits>")
             }
             Some(_) if tag_is_enough => ("image has no tag but latest", "name a version: registry/repository:<tag>"),
-            Some(_) => ("image is not pinned by digest", "end the reference in @sha256:<digest of the image you tested>"),
+            Some(_) => {
+                ("image is not pinned by digest", "end the reference in @sha256:<digest of the image you tested>")
+            }
         };
         let finding = Finding::new(image.path, message, fix).value(image.text);
         sink.push(match image.container {

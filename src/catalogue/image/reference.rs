@@ -90,13 +90,19 @@ mod tests {
         ];
         for (text, repository, tag, pinned) in table {
             let reference = Reference::parse(text).unwrap();
-            assert_eq!((&*reference.repository, reference.tag, reference.is_pinned()), (repository, tag, pinned), "{text}");
+            assert_eq!(
+                (&*reference.repository, reference.tag, reference.is_pinned()),
+                (repository, tag, pinned),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn refuses_what_no_runtime_pulls() {
-        for text in ["", ":1", "registry.io/", "registry.io//app", "app:", "registry.io/App", "rеgistry.io/app", "a b", "@"] {
+        for text in
+            ["", ":1", "registry.io/", "registry.io//app", "app:", "registry.io/App", "rеgistry.io/app", "a b", "@"]
+        {
             assert_eq!(Reference::parse(text), None, "{text}");
         }
     }

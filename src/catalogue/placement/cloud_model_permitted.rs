@@ -94,7 +94,9 @@ pub(super) fn judge(declared: &Declared<'_>, acceptance: &mut Acceptance) {
     let unknown = |reason: String| NotAssessed { control: ID, reason };
     match declared.context.entity(&spec.owner) {
         Lookup::Found(_) => {}
-        Lookup::Unknown => acceptance.unknown.push(unknown(format!("the PublicSectorEntity {} is not known", spec.owner))),
+        Lookup::Unknown => {
+            acceptance.unknown.push(unknown(format!("the PublicSectorEntity {} is not known", spec.owner)))
+        }
         Lookup::Absent => acceptance.missing.push(
             finding(
                 ID,
@@ -141,8 +143,10 @@ fn refusal(
 ) -> Option<crate::control::Finding> {
     let (spec, regime) = (declared.spec, declared.regime);
     let class = regime.class_name(declared.rank);
-    let of_class: Vec<&PlacementRow> = rows.iter().filter(|row| regime.rank(&row.class) == Some(declared.rank)).collect();
-    let country_fits = |row: &PlacementRow| row.countries.iter().any(|country| country == "*" || *country == site.country);
+    let of_class: Vec<&PlacementRow> =
+        rows.iter().filter(|row| regime.rank(&row.class) == Some(declared.rank)).collect();
+    let country_fits =
+        |row: &PlacementRow| row.countries.iter().any(|country| country == "*" || *country == site.country);
     let model = |row: &&&PlacementRow| row.models.contains(&spec.model);
     let country = |row: &&&PlacementRow| country_fits(row);
     let grade = |row: &&&PlacementRow| provider.grade >= row.grade;

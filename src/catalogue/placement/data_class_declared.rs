@@ -88,7 +88,9 @@ fn check(case: &Case<'_>, _: &Params, sink: &mut Sink) {
             if *case.standing == Standing::System || case.namespace() == "default" {
                 let message = format!("namespace {} declares no class of data", case.namespace());
                 let fix = "declare a namespace of your own, and run workloads there";
-                sink.push(Finding::new(FieldPath::of(&["metadata", "namespace"]), message, fix).value(case.namespace()));
+                sink.push(
+                    Finding::new(FieldPath::of(&["metadata", "namespace"]), message, fix).value(case.namespace()),
+                );
             }
         }
         Body::Workload(_) | Body::Scale { .. } if *case.standing == Standing::Undeclared => {

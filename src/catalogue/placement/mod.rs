@@ -25,12 +25,7 @@ struct Declared<'a> {
 }
 
 /// What stands against a declaration at an instant. Pure: it reads specs and the instant, never a status.
-pub fn acceptance(
-    spec: &CloudWorkloadSpec,
-    regime: &Regime,
-    context: &dyn Context,
-    now: Timestamp,
-) -> Acceptance {
+pub fn acceptance(spec: &CloudWorkloadSpec, regime: &Regime, context: &dyn Context, now: Timestamp) -> Acceptance {
     let mut acceptance = Acceptance::default();
     let Some(rank) = regime.rank(&spec.data_class) else {
         let finding = data_class_declared::unknown_class(&spec.data_class, regime);

@@ -114,7 +114,12 @@ fn judge_provider(declared: &Declared<'_>, provider: &CloudServiceProviderSpec, 
     };
     if provider.state != ProviderState::Active {
         let message = format!("provider {name} is {:?}, not Active", provider.state);
-        refuse("provider", name.to_owned(), message, "choose an active provider, or wait until its registration is restored");
+        refuse(
+            "provider",
+            name.to_owned(),
+            message,
+            "choose an active provider, or wait until its registration is restored",
+        );
     }
     if let Some(from) = provider.valid_from.filter(|from| now < *from) {
         refuse("provider", name.to_owned(), format!("provider {name} is registered from {from} on"), "wait until then");
@@ -122,7 +127,12 @@ fn judge_provider(declared: &Declared<'_>, provider: &CloudServiceProviderSpec, 
     // The boundary instant counts as expired.
     if let Some(until) = provider.valid_until.filter(|until| now >= *until) {
         let message = format!("the registration of provider {name} ran out at {until}");
-        refuse("provider", name.to_owned(), message, "choose another provider, or wait until its registration is renewed");
+        refuse(
+            "provider",
+            name.to_owned(),
+            message,
+            "choose another provider, or wait until its registration is renewed",
+        );
     }
     if regime.rank(&provider.max_data_class).is_none_or(|max| max < declared.rank) {
         let message = format!("provider {name} may hold data up to {}, not {class}", provider.max_data_class);
@@ -142,7 +152,11 @@ fn judge_provider(declared: &Declared<'_>, provider: &CloudServiceProviderSpec, 
             Some(site) => (site.clone(), format!("provider {name} has no site {site}")),
             None => (String::new(), format!("provider {name} has not exactly one site, so the site must be named")),
         };
-        let fix = if sites.is_empty() { "have a site of the provider registered".to_owned() } else { format!("choose one of {sites}") };
+        let fix = if sites.is_empty() {
+            "have a site of the provider registered".to_owned()
+        } else {
+            format!("choose one of {sites}")
+        };
         refuse("site", value, message, &fix);
     }
 }

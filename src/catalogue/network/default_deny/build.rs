@@ -104,7 +104,8 @@ impl Plan<'_> {
         let mut types = Vec::new();
         types.extend((!ingress.is_empty()).then(|| "Ingress".to_owned()));
         types.extend((!egress.is_empty()).then(|| "Egress".to_owned()));
-        let from = |peer: &Peer| NetworkPolicyIngressRule { from: Some(vec![selector(peer)]), ports: ports(&peer.ports) };
+        let from =
+            |peer: &Peer| NetworkPolicyIngressRule { from: Some(vec![selector(peer)]), ports: ports(&peer.ports) };
         let spec = NetworkPolicySpec {
             ingress: (!ingress.is_empty()).then(|| ingress.iter().map(from).collect()),
             egress: (!egress.is_empty()).then(|| egress.iter().map(egress_to).collect()),

@@ -1,3 +1,5 @@
+//! The control that denies traffic unless it was asked for, and what it has built.
+
 use ipnet::IpNet;
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicySpec};
 use serde_json::json;

@@ -1,0 +1,202 @@
+//! How namespaces stand: every state of the design, by table and at its boundary instants.
+
+#[path = "support/fixture.rs"]
+mod fixture;
+
+use amanat::control::{Regime, Standing};
+use amanat::engine::{Declaration, NamespaceFacts, governance, standing};
+use fixture::{Registry, declaration, engine, instant, provider};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+struct Asked {
+    name: &'static str,
+    label: Option<&'static str>,
+    declared: Option<Value>,
+}
+
+fn stand(regime: &Regime, registry: &Registry, asked: &Asked, now: Timestamp) -> Standing {
+    let spec = asked.declared.clone().map(declaration);
+    let facts = NamespaceFacts {
+        name: asked.name,
+        system: asked.name == "kube-system",
+        label: asked.label,
+        declaration: spec.as_ref().map(|spec| Declaration {
+            spec,
+            created: Some(instant("01-01T00:00:00")),
+            recorded_class: None,
+            class_since: None,
+            unacceptable_since: None,
+        }),
+    };
+    standing(regime, &facts, registry, now)
+}
+
+#[test]
+fn every_state() {
+    let engine = engine(json!({}));
+    let registry = Registry::usual();
+    let says = |name, label, declared: Option<Value>| {
+        let standing = stand(&engine.regime, &registry, &Asked { name, label, declared }, instant("06-01T00:00:00"));
+        match standing {
+            Standing::System => "system".to_owned(),
+            Standing::Undeclared => "undeclared".to_owned(),
+            Standing::Pending(_) => "pending".to_owned(),
+            Standing::Governed(governed) => {
+                let accepted = if governed.acceptance.accepted() { "" } else { ", unacceptable" };
+                format!("{}{accepted}", engine.regime.class_name(governed.rank))
+            }
+        }
+    };
+    let table = [
+        ("kube-system", Some("Secret"), Some(json!({})), "system"),
+        ("default", None, Some(json!({})), "undeclared"),
+        ("a", None, None, "undeclared"),
+        ("a", None, Some(json!({})), "Restricted"),
+        ("a", Some("Restricted"), Some(json!({})), "Restricted"),
+        // An alias is the class.
+        ("a", None, Some(json!({"dataClass": "Sensitive"})), "Confidential"),
+        // The label is the memory: a lower declaration doesn't lower, a higher one raises at once.
+        ("a", Some("Confidential"), Some(json!({})), "Confidential"),
+        ("a", Some("Open"), Some(json!({})), "Restricted"),
+        // A label that is no class holds as the strictest.
+        ("a", Some("Opne"), Some(json!({})), "Secret"),
+        ("a", Some("Restricted"), None, "Restricted, unacceptable"),
+        ("a", None, Some(json!({"model": "Public"})), "pending"),
+        ("a", Some("Restricted"), Some(json!({"model": "Public"})), "Restricted, unacceptable"),
+        ("a", None, Some(json!({"provider": "nobody"})), "pending"),
+        ("a", None, Some(json!({"owner": "nobody"})), "pending"),
+        ("a", None, Some(json!({"dataClass": "TopSecret"})), "pending"),
+        ("a", None, Some(json!({"dataClass": "Secret"})), "pending"),
+        ("a", None, Some(json!({"dataClass": "Open", "model": "Hybrid"})), "pending"),
+    ];
+    for (name, label, declared, expected) in table {
+        assert_eq!(says(name, label, declared.clone()), expected, "{name} {label:?} {declared:?}");
+    }
+}
+
+#[test]
+fn a_refused_placement_names_the_rows_and_the_field_that_fits_none() {
+    let engine = engine(json!({}));
+    let mut registry = Registry::usual();
+    registry.providers.insert("abroad".to_owned(), provider(json!({"sites": [{"name": "x", "country": "AE"}]})));
+    registry.providers.insert("registered".to_owned(), provider(json!({"grade": "Registered"})));
+    let reasons = |changes| {
+        let asked = Asked { name: "a", label: None, declared: Some(changes) };
+        let standing = stand(&engine.regime, &registry, &asked, instant("06-01T00:00:00"));
+        let against: Vec<String> = standing
+            .acceptance()
+            .unwrap()
+            .against()
+            .map(|finding| format!("{} {}: {}; {}", finding.control, finding.path, finding.message, finding.fix))
+            .collect();
+        against.join("\n")
+    };
+    let cases = [
+        json!({"model": "Public"}),
+        json!({"provider": "abroad"}),
+        json!({"provider": "registered"}),
+        json!({"dataClass": "Secret"}),
+        json!({"dataClass": "Open", "model": "Hybrid"}),
+        json!({"service": "SaaS"}),
+        json!({"site": "khi-1"}),
+        json!({"dataClass": "Restrictd"}),
+    ];
+    let told: Vec<String> = cases.into_iter().map(|case| format!("{case}\n{}", reasons(case.clone()))).collect();
+    insta::assert_snapshot!(told.join("\n\n"));
+}
+
+#[test]
+fn a_provider_is_judged_at_the_instant() {
+    let engine = engine(json!({}));
+    let table = [
+        (json!({"state": "Suspended"}), "06-01T00:00:00", false),
+        (json!({"state": "Revoked"}), "06-01T00:00:00", false),
+        (json!({"validFrom": "2026-06-01T00:00:00Z"}), "05-31T23:59:59", false),
+        (json!({"validFrom": "2026-06-01T00:00:00Z"}), "06-01T00:00:00", true),
+        (json!({"validUntil": "2026-06-01T00:00:00Z"}), "05-31T23:59:59", true),
+        // The boundary instant counts as expired.
+        (json!({"validUntil": "2026-06-01T00:00:00Z"}), "06-01T00:00:00", false),
+        (json!({"maxDataClass": "Public"}), "06-01T00:00:00", false),
+        (json!({"maxDataClass": "Restricted"}), "06-01T00:00:00", true),
+        (json!({"maxDataClass": "Everything"}), "06-01T00:00:00", false),
+        (json!({"models": ["Private"]}), "06-01T00:00:00", false),
+        (json!({"sites": []}), "06-01T00:00:00", false),
+    ];
+    for (changes, now, accepted) in table {
+        let mut registry = Registry::usual();
+        registry.providers.insert("ntc".to_owned(), provider(changes.clone()));
+        let asked = Asked { name: "a", label: None, declared: Some(json!({})) };
+        let standing = stand(&engine.regime, &registry, &asked, instant(now));
+        assert_eq!(standing.acceptance().unwrap().accepted(), accepted, "{changes} at {now}");
+    }
+}
+
+#[test]
+fn grace_begins_where_it_was_recorded_and_ends_before_its_boundary() {
+    let engine = engine(json!({"graceOnRaise": "24h", "graceOnSuspension": "48h"}));
+    let mut registry = Registry::usual();
+    let spec = declaration(json!({}));
+    let facts = |recorded, since, unacceptable| NamespaceFacts {
+        name: "a",
+        system: false,
+        label: Some("Restricted"),
+        declaration: Some(Declaration {
+            spec: &spec,
+            created: Some(instant("01-01T00:00:00")),
+            recorded_class: recorded,
+            class_since: since,
+            unacceptable_since: unacceptable,
+        }),
+    };
+    let raise = |recorded, since, now: &str| {
+        let standing = standing(&engine.regime, &facts(recorded, since, None), &Registry::usual(), instant(now));
+        standing.governed().unwrap().raise.map(|grace| grace.from)
+    };
+    let created = instant("01-01T00:00:00");
+    assert_eq!(raise(None, None, "01-01T12:00:00"), Some(created), "a first declaration");
+    assert_eq!(raise(None, None, "01-02T00:00:00"), None, "the boundary is over");
+    assert_eq!(
+        raise(Some("Open"), Some(created), "03-01T00:00:00"),
+        Some(instant("03-01T00:00:00")),
+        "not recorded yet"
+    );
+    let since = instant("02-01T00:00:00");
+    assert_eq!(raise(Some("Restricted"), Some(since), "02-01T23:59:59"), Some(since));
+    assert_eq!(raise(Some("Restricted"), Some(since), "02-02T00:00:00"), None);
+
+    registry.providers.insert("ntc".to_owned(), provider(json!({"state": "Suspended"})));
+    let suspended = |unacceptable, now: &str| {
+        let standing = standing(&engine.regime, &facts(None, None, unacceptable), &registry, instant(now));
+        standing.governed().unwrap().suspension.map(|grace| grace.from)
+    };
+    assert_eq!(suspended(None, "05-01T00:00:00"), Some(instant("05-01T00:00:00")), "not recorded yet counts as now");
+    assert_eq!(suspended(Some(instant("05-01T00:00:00")), "05-02T23:59:59"), Some(instant("05-01T00:00:00")));
+    assert_eq!(suspended(Some(instant("05-01T00:00:00")), "05-03T00:00:00"), None);
+}
+
+#[test]
+fn a_cap_holds_in_its_namespaces_until_its_instant() {
+    let engine = engine(json!({"rollout": [
+        {"namespaces": ["legacy-*", "old"], "effectCap": "Warn", "until": "2026-06-01T00:00:00Z", "reason": "rollout"}]}));
+    let registry = Registry::usual();
+    let table = [
+        ("legacy-a", "05-31T23:59:59", true),
+        ("legacy-a", "06-01T00:00:00", false),
+        ("legacy-", "05-01T00:00:00", true),
+        ("legacy", "05-01T00:00:00", false),
+        ("a-legacy-a", "05-01T00:00:00", false),
+        ("old", "05-01T00:00:00", true),
+        ("older", "05-01T00:00:00", false),
+    ];
+    for (name, now, capped) in table {
+        let asked = Asked { name, label: None, declared: Some(json!({})) };
+        let standing = stand(&engine.regime, &registry, &asked, instant(now));
+        assert_eq!(standing.governed().unwrap().cap.is_some(), capped, "{name} at {now}");
+    }
+    let asked = Asked { name: "old", label: None, declared: Some(json!({})) };
+    let now = instant("05-01T00:00:00");
+    let capped = stand(&engine.regime, &registry, &asked, now);
+    let next = governance::next_instant(&capped, Some(&declaration(json!({}))), &registry, now);
+    assert_eq!(next, Some(instant("06-01T00:00:00")), "the nearest instant at which it may stand otherwise");
+}
