@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::api::security_baseline::{ControlSpec, Groups};
-use crate::api::{Effect, SecurityBaselineSpec, duration, nearest};
+use crate::api::{Effect, SecurityBaselineSpec, nearest};
 use crate::catalogue;
 use crate::control::{Class, Control, ParamSpec, Params, Regime, Rollout};
 
@@ -124,7 +123,13 @@ impl Effective {
         // What an overlay leaves to the base may be required there.
         let mode = if mode == Mode::Cluster { Mode::Offline } else { mode };
         let controls = reader.controls(spec, &classes, true, mode);
-        let regime = reader.regime(name, spec, classes);
+        let mut regime = reader.regime(name, spec, classes);
+        if spec.grace_on_suspension.is_none() {
+            regime.grace_on_suspension = self.regime.grace_on_suspension;
+        }
+        if spec.grace_on_raise.is_none() {
+            regime.grace_on_raise = self.regime.grace_on_raise;
+        }
         reader.finish(spec, Self { regime, controls })
     }
 
@@ -209,21 +214,13 @@ impl Reader {
 
     fn regime(&mut self, name: &str, spec: &SecurityBaselineSpec, classes: Vec<Class>) -> Regime {
         let groups = |groups: &Option<Groups>| groups.as_ref().map(|list| list.groups.clone()).unwrap_or_default();
-        let mut grace = |field: &str, value: &Option<String>| match value.as_deref().map(duration::parse) {
-            None => SignedDuration::ZERO,
-            Some(Some(length)) => length,
-            Some(None) => {
-                self.problem(format!("spec.{field}"), "is no length of time such as 720h or 30d");
-                SignedDuration::ZERO
-            }
-        };
         let regime = Regime {
             baseline: name.to_owned(),
             version: spec.version.clone(),
             overlays: Vec::new(),
             undeclared: spec.undeclared.unwrap_or_default().into(),
-            grace_on_suspension: grace("graceOnSuspension", &spec.grace_on_suspension),
-            grace_on_raise: grace("graceOnRaise", &spec.grace_on_raise),
+            grace_on_suspension: spec.grace_on_suspension(),
+            grace_on_raise: spec.grace_on_raise(),
             placement: vec![spec.placement.clone()],
             administrators: groups(&spec.administrators),
             restorers: groups(&spec.restorers),

@@ -35,6 +35,8 @@ crate::control! {
     ///   displayName: National Telecommunication Corporation
     ///   grade: Accredited
     ///   state: Active
+    ///   validFrom: "2026-01-01T00:00:00Z"
+    ///   validUntil: "2099-01-01T00:00:00Z"
     ///   maxDataClass: Secret
     ///   models: [Government, Public]
     ///   services: [IaaS]
@@ -60,6 +62,8 @@ crate::control! {
     ///   displayName: National Telecommunication Corporation
     ///   grade: Accredited
     ///   state: Active
+    ///   validFrom: "2026-01-01T00:00:00Z"
+    ///   validUntil: "2099-01-01T00:00:00Z"
     ///   maxDataClass: Secret
     ///   models: [Government]
     ///   services: [IaaS]

@@ -32,6 +32,8 @@ crate::control! {
     ///   displayName: National Telecommunication Corporation
     ///   grade: Accredited
     ///   state: Suspended
+    ///   validFrom: "2026-01-01T00:00:00Z"
+    ///   validUntil: "2099-01-01T00:00:00Z"
     ///   maxDataClass: Secret
     ///   models: [Government]
     ///   services: [IaaS]
@@ -57,6 +59,8 @@ crate::control! {
     ///   displayName: National Telecommunication Corporation
     ///   grade: Accredited
     ///   state: Active
+    ///   validFrom: "2026-01-01T00:00:00Z"
+    ///   validUntil: "2099-01-01T00:00:00Z"
     ///   maxDataClass: Secret
     ///   models: [Government]
     ///   services: [IaaS]
