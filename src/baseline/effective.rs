@@ -133,6 +133,23 @@ impl Effective {
         reader.finish(spec, Self { regime, controls })
     }
 
+    /// This baseline with the named controls alone, each at `Deny` in every class, with the parameters that it has in the
+    /// class of `rank`. Nothing caps or softens them.
+    #[must_use]
+    pub fn only(&self, controls: &[&'static Control], rank: usize) -> Self {
+        let terms = |control: &'static Control| {
+            let named = self.controls.iter().find(|terms| terms.control.id == control.id);
+            let params = named.and_then(|terms| terms.by_class.get(rank)).map(|terms| terms.params.clone());
+            let terms = Terms { effect: Effect::Deny, params: params.unwrap_or_default() };
+            ControlTerms { control, by_class: vec![terms; self.regime.classes.len()] }
+        };
+        let mut controls: Vec<ControlTerms> = controls.iter().map(|control| terms(control)).collect();
+        controls.sort_by_key(|terms| terms.control.id);
+        controls.dedup_by_key(|terms| terms.control.id);
+        let regime = Regime { undeclared: Effect::Deny, rollout: Vec::new(), ..self.regime.clone() };
+        Self { regime, controls }
+    }
+
     /// Joins an overlay to this baseline: per control the stricter effect, per parameter the stricter value, and of
     /// placement what both permit. Nothing is loosened.
     #[must_use]

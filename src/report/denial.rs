@@ -69,7 +69,7 @@ fn line(class: Option<&str>, outcome: &Outcome, with_path: bool) -> String {
     let path = if path.is_empty() || !with_path { String::new() } else { format!(" {path}") };
     let container = finding.container.as_deref().map(|name| format!(" (container {name})")).unwrap_or_default();
     let place = if path.is_empty() && container.is_empty() { String::new() } else { format!("{path}{container}:") };
-    let value = value(&finding.value);
+    let value = value(&finding.shown_value());
     let control = finding.control;
     let text = format!("{class}{control}:{place} {}{value}; fix: {}", finding.message, finding.fix);
     format!("{}; see: amanat explain {control}", shorten(&escape(&text), LINE_LENGTH))

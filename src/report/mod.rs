@@ -2,5 +2,14 @@
 
 pub mod denial;
 mod escape;
+pub mod json;
+mod model;
+mod place;
+pub mod text;
 
 pub use escape::escape;
+pub use model::{Counts, Entry, InputError, Notice, ObjectRef, Report, Source, Unassessed};
+pub use place::{locate, locate_text};
+
+#[cfg(test)]
+mod tests;
