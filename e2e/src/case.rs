@@ -11,6 +11,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::OnceCell;
 
+use crate::amanat::Amanat;
 use crate::cluster::{self, Cluster};
 
 const LONGEST: Duration = Duration::from_secs(15 * 60);
@@ -18,10 +19,11 @@ const THREADS: usize = 4;
 
 type Run = dyn Fn(Arc<Suite>) -> Pin<Box<dyn Future<Output = Result<()>>>> + Send + Sync;
 
-/// What the cases share: one cluster, started by the first case that asks for it.
+/// What the cases share: one cluster, and Amanat on it, each started by the first case that asks for it.
 #[derive(Default)]
 pub struct Suite {
     cluster: OnceCell<Result<Arc<Cluster>, String>>,
+    amanat: OnceCell<Result<Arc<Amanat>, String>>,
 }
 
 /// One named case.
@@ -43,6 +45,25 @@ impl Suite {
             Ok(cluster) => Ok(Arc::clone(cluster)),
             Err(error) => bail!("the shared cluster didn't start: {error}"),
         }
+    }
+
+    /// Amanat on the shared cluster: two replicas behind a forwarder, which no case may leave in another state.
+    pub async fn amanat(&self) -> Result<Arc<Amanat>> {
+        let started = self.amanat.get_or_init(async || {
+            let started = async { Amanat::start(self.cluster().await?).await };
+            started.await.map(Arc::new).map_err(|error| format!("{error:#}"))
+        });
+        match started.await {
+            Ok(amanat) => Ok(Arc::clone(amanat)),
+            Err(error) => bail!("the shared installation didn't start: {error}"),
+        }
+    }
+
+    /// The shared cluster, when it was started; what is installed on it is ended.
+    fn end(self) -> Option<(Option<Amanat>, Arc<Cluster>)> {
+        let cluster = self.cluster.into_inner()?.ok()?;
+        let amanat = self.amanat.into_inner().and_then(Result::ok).and_then(Arc::into_inner);
+        Some((amanat, cluster))
     }
 }
 
@@ -97,8 +118,13 @@ pub fn run(cases: Vec<Case>) -> Result<ExitCode> {
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
 
-    let shared = Arc::into_inner(suite).and_then(|suite| suite.cluster.into_inner()?.ok()).and_then(Arc::into_inner);
-    if let Some(mut cluster) = shared {
+    let Some((amanat, cluster)) = Arc::into_inner(suite).and_then(Suite::end) else {
+        return Ok(conclusion.exit_code());
+    };
+    if let Some(amanat) = amanat.filter(|_| cluster::is_foreign()) {
+        runtime.block_on(amanat.uninstall())?;
+    }
+    if let Some(mut cluster) = Arc::into_inner(cluster) {
         if conclusion.has_failed() {
             eprintln!("e2e: logs, data and kubeconfigs stay in {}", cluster.keep_folder()?.display());
         }

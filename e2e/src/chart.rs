@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
+use crate::manifests::merge;
 use crate::operator::NAMESPACE;
 use crate::tools::{Output, Tools};
 
@@ -50,17 +51,6 @@ async fn helm(cluster: &Cluster, tools: &Tools, verb: &[&str], values: &Value, a
     all.extend([RELEASE, &chart, "--namespace", NAMESPACE, "--values", &file]);
     all.extend(arguments);
     tools.helm(&all).await
-}
-
-fn merge(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => from.clone_into(into),
-    }
 }
 
 #[cfg(test)]

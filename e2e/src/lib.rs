@@ -4,9 +4,11 @@
 //! throw-away folder; [`cluster`] is what a test sees, be it that control plane or the cluster that
 //! `E2E_KUBECONFIG` names. [`operator`] runs `amanat operator` as a process with the token of its
 //! ServiceAccount, [`chart`] installs it, [`forwarder`] stands where its Service would stand, and [`delay`]
-//! between an operator and the API server.
+//! between an operator and the API server. [`amanat`] is all of it, installed once for many cases, and [`manifests`]
+//! what they apply.
 #![expect(clippy::disallowed_methods, reason = "a harness starts processes, reads files and waits by the clock")]
 
+pub mod amanat;
 pub mod binary;
 pub mod case;
 pub mod chart;
@@ -19,6 +21,7 @@ pub mod folder;
 pub mod forwarder;
 pub mod installation;
 pub mod kubeconfig;
+pub mod manifests;
 pub mod net;
 pub mod nodes;
 pub mod operator;
