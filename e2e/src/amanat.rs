@@ -43,7 +43,13 @@ impl Amanat {
 
     /// Installs the chart with other values, and waits until workloads are judged.
     pub async fn start_with(cluster: Arc<Cluster>, values: &Value) -> Result<Self> {
-        let installation = Installation::start(&cluster, values, REPLICAS).await?;
+        let installer = cluster.tools();
+        Self::start_as(cluster, &installer, values).await
+    }
+
+    /// Installs the chart as another user, and waits until workloads are judged.
+    pub async fn start_as(cluster: Arc<Cluster>, installer: &Tools, values: &Value) -> Result<Self> {
+        let installation = Installation::start_as(&cluster, installer, values, REPLICAS).await?;
         let registry = [manifests::entity(manifests::ENTITY), manifests::provider(manifests::PROVIDER)];
         cluster.tools().apply(&manifest(&registry)).await?.ok()?;
         let amanat = Self { cluster, installation: Mutex::new(installation) };

@@ -13,6 +13,7 @@ use crate::delay::DelayProxy;
 use crate::forwarder::Forwarder;
 use crate::operator::{NAMESPACE, Operator, Settings};
 use crate::pki::Identity;
+use crate::tools::Tools;
 use crate::waiting::until;
 
 /// The Secret of type `kubernetes.io/tls` that all replicas serve with.
@@ -41,9 +42,14 @@ impl Installation {
     /// Installs the chart as the administrator, starts replicas `amanat-0`, `amanat-1` … and waits until all are ready
     /// behind the forwarder. `values` are merged over those of [`chart::values`].
     pub async fn start(cluster: &Cluster, values: &Value, replicas: usize) -> Result<Self> {
+        Self::start_as(cluster, &cluster.tools(), values, replicas).await
+    }
+
+    /// The same, with the chart installed by another user.
+    pub async fn start_as(cluster: &Cluster, installer: &Tools, values: &Value, replicas: usize) -> Result<Self> {
         let forwarder = Forwarder::bind(&cluster.webhook_host()).await?;
         let values = chart::values(forwarder.url(), values);
-        chart::install(cluster, &cluster.tools(), &values, &[]).await?.ok()?;
+        chart::install(cluster, installer, &values, &[]).await?.ok()?;
         let mut installation = Self { forwarder, replicas: Vec::new() };
         for number in 0..replicas {
             installation.add(cluster, &format!("amanat-{number}"), &[]).await?;

@@ -22,6 +22,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::pki::Identity;
@@ -64,16 +65,22 @@ pub async fn get(url: &str) -> Result<(u16, String)> {
     tokio::time::timeout(ANSWER, exchange).await.with_context(|| format!("{url} gave no answer in {ANSWER:?}"))?
 }
 
-/// Sends one request over a connection of its own. Certificates are not verified.
-pub async fn send(tls: bool, address: &str, request: Request<Body>) -> Result<Response<Incoming>> {
+/// A connection by TLS over which nothing was sent yet. The certificate is not verified.
+pub async fn connect(address: &str) -> Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
     stream.set_nodelay(true)?;
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let name = ServerName::try_from(host.to_owned())?;
+    TlsConnector::from(client_config()?).connect(name, stream).await.context("TLS handshake")
+}
+
+/// Sends one request over a connection of its own. Certificates are not verified.
+pub async fn send(tls: bool, address: &str, request: Request<Body>) -> Result<Response<Incoming>> {
     if tls {
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let name = ServerName::try_from(host.to_owned())?;
-        let stream = TlsConnector::from(client_config()?).connect(name, stream).await.context("TLS handshake")?;
-        exchange(TokioIo::new(stream), request).await
+        exchange(TokioIo::new(connect(address).await?), request).await
     } else {
+        let stream = TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
+        stream.set_nodelay(true)?;
         exchange(TokioIo::new(stream), request).await
     }
 }

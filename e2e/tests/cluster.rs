@@ -1,6 +1,9 @@
 //! The cluster tests: named cases on one shared control plane.
-
-#![allow(clippy::disallowed_methods, reason = "the tables of some topics are files")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    reason = "tests wait by the clock, read tables from files and index JSON"
+)]
 
 mod cases;
 

@@ -3,15 +3,24 @@
 use e2e::case::Case;
 
 mod audit;
+mod baseline;
 mod control_plane;
 mod declared;
 mod downgrade;
+mod drift;
+mod given;
 mod harness;
+mod hostile;
 mod kinds;
+mod lifecycle;
 mod options;
+mod order;
+mod outage;
 mod placement;
 mod pod_security;
+mod rollout;
 mod says;
+mod suspension;
 mod updates;
 mod yaml;
 
@@ -21,6 +30,7 @@ pub(crate) fn all() -> Vec<Case> {
         control_plane::cases(),
         harness::cases(),
         options::cases(),
+        lifecycle::cases(),
         kinds::cases(),
         yaml::cases(),
         declared::cases(),
@@ -28,7 +38,14 @@ pub(crate) fn all() -> Vec<Case> {
         downgrade::cases(),
         updates::cases(),
         audit::cases(),
+        drift::cases(),
+        suspension::cases(),
+        hostile::cases(),
         pod_security::cases(),
+        order::cases(),
+        rollout::cases(),
+        outage::cases(),
+        baseline::cases(),
     ];
     topics.into_iter().flatten().collect()
 }

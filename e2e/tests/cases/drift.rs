@@ -1,0 +1,118 @@
+//! What was built and is changed comes back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use e2e::case::{Case, Suite};
+use e2e::cluster::Cluster;
+use e2e::waiting::until;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::Api;
+
+use super::given;
+use super::says::says;
+
+/// How soon a change must be healed.
+const HEALED: Duration = Duration::from_secs(30);
+
+const SOON: Duration = Duration::from_secs(60);
+const POLICY: &str = "amanat-default-deny";
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("drift: a NetworkPolicy that an administrator edits or deletes is back", policies),
+        Case::new("drift: a tenant can neither edit nor delete a built NetworkPolicy", tenants),
+        Case::new("drift: the pod-security labels of a namespace are back", labels),
+    ]
+}
+
+async fn policies(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let namespace = given::built(&amanat, "drift").await?;
+    let policies = Api::<NetworkPolicy>::namespaced(amanat.cluster().client().clone(), &namespace);
+    let built = policies.get(POLICY).await?;
+    let tools = amanat.tools();
+
+    let opened = r#"{"spec":{"ingress":[{"from":[{"podSelector":{}}]}],"podSelector":{"matchLabels":{"a":"b"}}}}"#;
+    let edit = ["patch", "networkpolicy", POLICY, "-n", &namespace, "--type=merge", "-p", opened];
+    let started = Instant::now();
+    tools.kubectl(&edit).await?.ok()?;
+    until(HEALED, "the edited policy to be healed", async || {
+        let now = policies.get(POLICY).await?;
+        ensure!(now.spec == built.spec, "it is {:?}", now.spec);
+        Ok(())
+    })
+    .await?;
+    println!("drift: an edited NetworkPolicy was healed {:?} after kubectl was started", started.elapsed());
+
+    let started = Instant::now();
+    tools.kubectl(&["delete", "networkpolicy", POLICY, "-n", &namespace, "--wait=false"]).await?.ok()?;
+    until(HEALED, "the deleted policy to be back", async || {
+        let now = policies.get(POLICY).await?;
+        ensure!(now.metadata.uid != built.metadata.uid && now.spec == built.spec, "it is {:?}", now.spec);
+        Ok(())
+    })
+    .await?;
+    println!("drift: a deleted NetworkPolicy was back {:?} after kubectl was started", started.elapsed());
+    Ok(())
+}
+
+async fn tenants(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let cluster = amanat.cluster();
+    let namespace = given::built(&amanat, "tenants").await?;
+    let policies = Api::<NetworkPolicy>::namespaced(cluster.client().clone(), &namespace);
+    let built = policies.get(POLICY).await?;
+    let binding = ["create", "rolebinding", "tenants", "--clusterrole=admin", "--user=tenant", "-n", &namespace];
+    cluster.tools().kubectl(&binding).await?.ok()?;
+    let tenant = cluster.tools_as(&cluster.user("tenant", &[])?);
+    let can = ["auth", "can-i", "delete", "networkpolicies", "-n", &namespace];
+    until(SOON, "the role to count", async || tenant.kubectl(&can).await?.ok().map(|_| ())).await?;
+
+    let opened = r#"{"spec":{"ingress":[{"from":[{"podSelector":{}}]}]}}"#;
+    let attempts: [&[&str]; 3] = [
+        &["delete", "networkpolicy", POLICY, "-n", &namespace],
+        &["delete", "networkpolicy", "--all", "-n", &namespace],
+        &["patch", "networkpolicy", POLICY, "-n", &namespace, "--type=merge", "-p", opened],
+    ];
+    for attempt in attempts {
+        let refusal = tenant.kubectl(attempt).await?.forbidden()?;
+        says(&refusal, &["governed.webhook.amanat.dev", "built and kept by Amanat", "network/default-deny"])?;
+    }
+    let now = policies.get(POLICY).await?;
+    ensure!(now.metadata.uid == built.metadata.uid && now.spec == built.spec, "it is {now:?}");
+
+    // A policy that nobody built is theirs to make and to delete.
+    let own = format!(
+        "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: own, namespace: {namespace}}}, \
+         spec: {{podSelector: {{}}, ingress: [{{from: [{{podSelector: {{}}}}]}}]}}}}"
+    );
+    tenant.create(&own).await?.ok()?;
+    tenant.kubectl(&["delete", "networkpolicy", "own", "-n", &namespace]).await?.ok().map(|_| ())
+}
+
+async fn labels(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let namespace = given::built(&amanat, "labelled").await?;
+    let key = "pod-security.kubernetes.io/enforce";
+    labelled(amanat.cluster(), &namespace, key, "restricted").await?;
+    for change in [format!("{key}-"), format!("{key}=privileged")] {
+        let started = Instant::now();
+        amanat.tools().kubectl(&["label", "--overwrite", "namespace", &namespace, &change]).await?.ok()?;
+        labelled(amanat.cluster(), &namespace, key, "restricted").await?;
+        println!("drift: {change} was healed {:?} after kubectl was started", started.elapsed());
+    }
+    Ok(())
+}
+
+async fn labelled(cluster: &Cluster, namespace: &str, key: &str, value: &str) -> Result<()> {
+    let namespaces = Api::<Namespace>::all(cluster.client().clone());
+    until(HEALED, format!("{key}={value} on namespace {namespace}"), async || {
+        let labels = namespaces.get(namespace).await?.metadata.labels.unwrap_or_default();
+        ensure!(labels.get(key).is_some_and(|found| found == value), "its labels are {labels:?}");
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,107 @@
+//! What several topics start from, and wait for.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::amanat::Amanat;
+use e2e::cluster::Cluster;
+use e2e::manifests::{self, patched};
+use e2e::waiting::until;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use serde_json::{Value, json};
+
+/// The name of the baseline that the chart makes.
+pub(crate) const BASELINE: &str = "pakistan-cloud-first-2022";
+
+const SOON: Duration = Duration::from_secs(90);
+
+/// The spec of a Pod that Restricted refuses for several reasons.
+pub(crate) fn violating() -> Value {
+    json!({"containers": [{"name": "app", "image": "docker.io/library/app:1", "securityContext": {"privileged": true}}]})
+}
+
+/// A Deployment of one replica with that spec.
+pub(crate) fn deployment(namespace: &str, name: &str, spec: &Value) -> String {
+    manifests::workload("Deployment", namespace, name, spec).to_string()
+}
+
+/// A bare Pod with that spec.
+pub(crate) fn pod(namespace: &str, name: &str, spec: &Value) -> String {
+    manifests::workload("Pod", namespace, name, spec).to_string()
+}
+
+/// The spec of a Pod that every class admits.
+pub(crate) fn conforming() -> Value {
+    manifests::pod_spec(&manifests::container())
+}
+
+/// A CloudWorkload kept by a provider of that name.
+pub(crate) fn kept_by(namespace: &str, provider: &str) -> Value {
+    patched(manifests::cloud_workload(namespace, "Restricted"), &json!({"spec": {"provider": provider}}))
+}
+
+/// A new Restricted namespace in which everything that the class demands is built.
+pub(crate) async fn built(amanat: &Amanat, prefix: &str) -> Result<String> {
+    let namespace = amanat.declared(prefix, "Restricted").await?;
+    amanat.wait_condition(&namespace, "Ready", "True").await?;
+    Ok(namespace)
+}
+
+/// Waits until a Deployment has as many ready Pods as it asks for.
+pub(crate) async fn available(cluster: &Cluster, namespace: &str, name: &str) -> Result<()> {
+    let deployments = Api::<Deployment>::namespaced(cluster.client().clone(), namespace);
+    until(SOON, format!("the Pods of Deployment {namespace}/{name}"), async || {
+        let deployment = deployments.get(name).await?;
+        let wanted = deployment.spec.replicas.unwrap_or(1);
+        let status = deployment.status.context("it has no status")?;
+        let current = status.observed_generation == deployment.metadata.generation;
+        let (ready, updated) = (status.ready_replicas.unwrap_or(0), status.updated_replicas.unwrap_or(0));
+        let all = status.replicas.unwrap_or(0);
+        let state = status.conditions;
+        ensure!(current && [ready, updated, all] == [wanted; 3], "{ready} of {wanted} are ready: {state:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until every ReplicaSet of a namespace is older than two seconds: a grace covers controllers that are older
+/// than its start, and creation times have whole seconds.
+pub(crate) async fn aged(cluster: &Cluster, namespace: &str) -> Result<()> {
+    let sets = Api::<ReplicaSet>::namespaced(cluster.client().clone(), namespace);
+    until(SOON, format!("the ReplicaSets of {namespace} to be two seconds old"), async || {
+        for set in sets.list(&Default::default()).await? {
+            let created = set.metadata.creation_timestamp.context("it has no creation time")?.0;
+            let age = Timestamp::now().duration_since(created);
+            ensure!(age > SignedDuration::from_secs(2), "{:?} was created at {created}", set.metadata.name);
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Deletes all Pods of a namespace, and waits until as many others run.
+pub(crate) async fn killed_pods_come_back(cluster: &Cluster, namespace: &str) -> Result<()> {
+    let before = running(cluster, namespace).await?;
+    ensure!(!before.is_empty(), "no Pod runs in {namespace}");
+    cluster.tools().kubectl(&["delete", "pods", "--all", "-n", namespace]).await?.ok()?;
+    until(SOON, format!("the Pods of {namespace} to come back"), async || {
+        let now = running(cluster, namespace).await?;
+        let others = now.iter().filter(|name| !before.contains(name)).count();
+        ensure!(others == before.len(), "now run {now:?}, before {before:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// The names of the Pods that run and stay.
+async fn running(cluster: &Cluster, namespace: &str) -> Result<Vec<String>> {
+    let pods = Api::<Pod>::namespaced(cluster.client().clone(), namespace);
+    let staying = pods.list(&Default::default()).await?.into_iter().filter(|pod| {
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        pod.metadata.deletion_timestamp.is_none() && phase == Some("Running")
+    });
+    Ok(staying.filter_map(|pod| pod.metadata.name).collect())
+}
