@@ -24,9 +24,10 @@ pub const REPLICAS: usize = 2;
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// The values of the chart that tests use: the shipped baseline, and the registry of [`manifests::IMAGE`].
+/// The values of the chart that tests use: the shipped baseline, the registry of [`manifests::IMAGE`], and an address
+/// of the API server, since the clusters of the tests publish none.
 pub fn values() -> Value {
-    json!({"baseline": {"registries": ["registry.example.gov.pk"]}})
+    json!({"baseline": {"registries": ["registry.example.gov.pk"], "apiServerCIDRs": ["192.0.2.10/32"]}})
 }
 
 /// Amanat on a cluster: two replicas behind a forwarder, and the entity and the provider of [`manifests`].
@@ -49,9 +50,15 @@ impl Amanat {
 
     /// Installs the chart as another user, and waits until workloads are judged.
     pub async fn start_as(cluster: Arc<Cluster>, installer: &Tools, values: &Value) -> Result<Self> {
-        let installation = Installation::start_as(&cluster, installer, values, REPLICAS).await?;
+        let amanat = Self::bare(cluster, installer, values).await?;
         let registry = [manifests::entity(manifests::ENTITY), manifests::provider(manifests::PROVIDER)];
-        cluster.tools().apply(&manifest(&registry)).await?.ok()?;
+        amanat.tools().apply(&manifest(&registry)).await?.ok()?;
+        Ok(amanat)
+    }
+
+    /// The same without the entity and the provider.
+    pub async fn bare(cluster: Arc<Cluster>, installer: &Tools, values: &Value) -> Result<Self> {
+        let installation = Installation::start_as(&cluster, installer, values, REPLICAS).await?;
         let amanat = Self { cluster, installation: Mutex::new(installation) };
         amanat.wait_serving().await?;
         Ok(amanat)

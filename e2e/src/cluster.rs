@@ -76,7 +76,7 @@ impl Cluster {
     }
 
     async fn foreign() -> Result<Self> {
-        let named = PathBuf::from(std::env::var_os("E2E_KUBECONFIG").context("E2E_KUBECONFIG is not set")?);
+        let named = std::path::absolute(std::env::var_os("E2E_KUBECONFIG").context("E2E_KUBECONFIG is not set")?)?;
         let binary = tokio::task::spawn_blocking(binary::locate).await??;
         let folder = Folder::new()?;
         let named = Tools::new(&binary, &named, folder.path());

@@ -170,7 +170,7 @@ fn sample(line: &str, name: &str, labels: &[&str]) -> Option<f64> {
 pub fn amanat_binary() -> Result<PathBuf> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     if let Some(path) = std::env::var_os("AMANAT_BIN").filter(|path| !path.is_empty()) {
-        return Ok(PathBuf::from(path));
+        return Ok(std::path::absolute(path)?);
     }
     if let Some(path) = BUILT.get() {
         return Ok(path.clone());

@@ -13,6 +13,7 @@ pub struct Tools {
     binary: PathBuf,
     kubeconfig: PathBuf,
     home: PathBuf,
+    folder: PathBuf,
 }
 
 /// What a tool printed, and how it ended.
@@ -32,7 +33,19 @@ pub struct Output {
 impl Tools {
     /// The tools of `binary` as the user of `kubeconfig`; their caches go into `folder`.
     pub fn new(binary: &Path, kubeconfig: &Path, folder: &Path) -> Self {
-        Self { binary: binary.to_owned(), kubeconfig: kubeconfig.to_owned(), home: folder.join("home") }
+        Self {
+            binary: binary.to_owned(),
+            kubeconfig: kubeconfig.to_owned(),
+            home: folder.join("home"),
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// The same, run in another folder: the one that relative paths start from.
+    #[must_use]
+    pub fn within(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.folder);
+        self
     }
 
     /// The kubeconfig of the user.
@@ -69,6 +82,7 @@ impl Tools {
         let mut child = Command::new(&self.binary)
             .arg(tool)
             .args(arguments)
+            .current_dir(&self.folder)
             .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", &self.home)
             .env("KUBERC", "off")

@@ -47,7 +47,7 @@ async fn the_log_has_the_decision(suite: Arc<Suite>) -> Result<()> {
 
     let mark = cluster.audit_mark()?;
     dry(&amanat.tools(), &deployment(&namespace, "api")).await?.ok()?;
-    for (key, value) in [("decision", "allow"), ("class", "Restricted"), ("baseline", "pakistan-cloud-first-2022")] {
+    for (key, value) in [("decision", "allowed"), ("class", "Restricted"), ("baseline", "pakistan-cloud-first-2022")] {
         let found = annotation(cluster, mark, about, "governed", key).await?;
         ensure!(found.contains(value), "{key} is {found}");
     }
@@ -55,20 +55,20 @@ async fn the_log_has_the_decision(suite: Arc<Suite>) -> Result<()> {
     let mark = cluster.audit_mark()?;
     let unpinned = workload("Deployment", &namespace, "api", &spec_with_image("docker.io/library/nginx:1"));
     dry(&amanat.tools(), &unpinned).await?.forbidden()?;
-    ensure!(annotation(cluster, mark, about, "governed", "decision").await? == "deny", "it isn't denied");
+    ensure!(annotation(cluster, mark, about, "governed", "decision").await? == "denied", "it isn't denied");
     let controls = annotation(cluster, mark, about, "governed", "controls").await?;
     says(&controls, &["image/approved-registries", "image/digest-pinned"])?;
 
     let mark = cluster.audit_mark()?;
     dry(&amanat.tools(), &cloud_workload(&namespace, "Open")).await?.refused()?;
     let about = ("cloudworkloads", namespace.as_str());
-    ensure!(annotation(cluster, mark, about, "declarations", "decision").await? == "deny", "it isn't denied");
+    ensure!(annotation(cluster, mark, about, "declarations", "decision").await? == "denied", "it isn't denied");
 
     let plain = cluster.namespace("audit-undeclared", &[]).await?;
     let mark = cluster.audit_mark()?;
     dry(&amanat.tools(), &deployment(&plain, "api")).await?.ok()?;
     let about = ("deployments", plain.as_str());
     let decision = annotation(cluster, mark, about, "undeclared", "decision").await?;
-    ensure!(decision == "warn", "it is {decision}");
+    ensure!(decision == "warned", "it is {decision}");
     Ok(())
 }
