@@ -1,26 +1,20 @@
 //! Where data of a class may be kept: the matrix, and the registry of providers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use e2e::amanat::Amanat;
 use e2e::case::{Case, Suite};
-use e2e::manifests::{cloud_workload, deployment, manifest, patched, provider};
-use e2e::waiting::until;
+use e2e::manifests::{cloud_workload, patched, provider};
 use serde_json::{Value, json};
 
-use super::says::{dry, refused_by, says};
-
-const SOON: Duration = Duration::from_secs(60);
+use super::says::{dry, refused_by};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("placement: what the matrix forbids is refused, with the rows and the field", a_forbidden_placement),
         Case::new("placement: a class that the baseline doesn't have is refused", an_unknown_class),
-        Case::new("placement: a missing provider refuses workloads until it arrives", a_provider_arrives),
-        Case::new("placement: a suspended provider gets nothing new, and old Pods come back", a_suspended_provider),
-        Case::new("placement: an expired provider gets nothing new", an_expired_provider),
+        Case::new("placement: a provider whose registration ran out is refused", an_expired_provider),
     ]
 }
 
@@ -68,85 +62,6 @@ async fn an_unknown_class(suite: Arc<Suite>) -> Result<()> {
     )?;
     // A class goes by its other names, too.
     dry(&amanat.tools(), &cloud_workload(&namespace, "Sensitive")).await?.ok().map(|_| ())
-}
-
-async fn a_provider_arrives(suite: Arc<Suite>) -> Result<()> {
-    let amanat = suite.amanat().await?;
-    let namespace = amanat.cluster().namespace("arrives", &[]).await?;
-    let declared = amanat.tools().apply(&kept_by(&namespace, "arriving", &json!({})).to_string()).await?;
-    says(&declared.stderr, &["Warning: ", "no CloudServiceProvider is named arriving", "workloads are refused"])?;
-    declared.ok()?;
-    let (reason, message) = amanat.wait_condition(&namespace, "Accepted", "False").await?;
-    ensure!(reason == "ReferenceMissing", "{reason}");
-    says(&message, &["arriving"])?;
-
-    let workload = deployment(&namespace, "api");
-    let refusal = amanat.tools().create(&workload.to_string()).await?;
-    let line = "placement/provider-accredited: metadata.namespace: ";
-    refused_by(refusal, "undeclared", &[line, "no CloudServiceProvider is named arriving", "; fix: "])?;
-
-    let both = manifest(&[provider("arriving"), workload]);
-    amanat.tools().apply(&both).await?.ok().context("at once after the provider arrived")?;
-    amanat.wait_class(&namespace, "Restricted").await?;
-    amanat.wait_condition(&namespace, "Accepted", "True").await.map(|_| ())
-}
-
-async fn a_suspended_provider(suite: Arc<Suite>) -> Result<()> {
-    let amanat = suite.amanat().await?;
-    registered(&amanat, &provider("suspended")).await?;
-    let namespace = amanat.cluster().namespace("suspended", &[]).await?;
-    amanat.declare(&kept_by(&namespace, "suspended", &json!({}))).await?;
-    let tools = amanat.tools();
-    tools.apply(&deployment(&namespace, "old").to_string()).await?.ok()?;
-    let rollout = ["rollout", "status", "deployment/old", "--timeout=60s", "-n", &namespace];
-    tools.kubectl(&rollout).await?.ok()?;
-
-    registered(&amanat, &patched(provider("suspended"), &json!({"spec": {"state": "Suspended"}}))).await?;
-    let (reason, message) = amanat.wait_condition(&namespace, "Accepted", "False").await?;
-    ensure!(reason == "PlacementRefused", "{reason}");
-    says(&message, &["provider suspended is Suspended, not Active"])?;
-
-    let line = "[Restricted] placement/provider-accredited: ";
-    let parts = [line, "provider suspended is Suspended, not Active", "; fix: "];
-    until(SOON, "both replicas to know of the suspension", async || {
-        for _ in 0..e2e::amanat::REPLICAS {
-            refused_by(dry(&tools, &deployment(&namespace, "new")).await?, "governed", &parts)?;
-        }
-        Ok(())
-    })
-    .await?;
-    let image = "app=registry.example.gov.pk/portal/api@sha256:486ea46224d1bb4fb680f34f7c9ad96a8f24ec88be73ea8e5a6c65260e9cb8a7";
-    let changed = tools.kubectl(&["set", "image", "deployment/old", image, "-n", &namespace]).await?;
-    refused_by(changed, "governed", &parts)?;
-    let upward = tools.kubectl(&["scale", "deployment/old", "--replicas=2", "-n", &namespace]).await?;
-    refused_by(upward, "governed", &parts)?;
-
-    // What ran before comes back, for the length of the grace.
-    let uid = pod_uid(&amanat, &namespace).await?;
-    tools.kubectl(&["delete", "pods", "--all", "-n", &namespace]).await?.ok()?;
-    until(SOON, "the killed Pod to be replaced", async || {
-        ensure!(pod_uid(&amanat, &namespace).await? != uid, "it is the old one");
-        Ok(())
-    })
-    .await?;
-    tools.kubectl(&rollout).await?.ok()?;
-    tools.kubectl(&["scale", "deployment/old", "--replicas=0", "-n", &namespace]).await?.ok()?;
-
-    // Restored, all is as before.
-    registered(&amanat, &provider("suspended")).await?;
-    amanat.wait_condition(&namespace, "Accepted", "True").await?;
-    until(SOON, "both replicas to know of the end of the suspension", async || {
-        for _ in 0..e2e::amanat::REPLICAS {
-            dry(&tools, &deployment(&namespace, "new")).await?.ok()?;
-        }
-        Ok(())
-    })
-    .await
-}
-
-async fn pod_uid(amanat: &Amanat, namespace: &str) -> Result<String> {
-    let get = ["get", "pods", "-n", namespace, "-o", "jsonpath={.items[0].metadata.uid}"];
-    amanat.tools().kubectl(&get).await?.ok()
 }
 
 async fn an_expired_provider(suite: Arc<Suite>) -> Result<()> {
