@@ -163,8 +163,8 @@ async fn answers_early(amanat: &Amanat, installation: &Installation, governed: &
     let (status, why) = operator.readiness().await?;
     ensure!(status == 503 && !why.is_empty(), "/readyz answers {status}: {why}");
     println!("outage: a replica that hasn't seen the cluster says: {}", why.trim());
-    until(SOON, "the replica to answer reviews", async || {
-        closed_and_open(amanat, governed, open, "not seen the whole cluster").await
+    until(SOON, "the replica to say that it doesn't know", async || {
+        closed_and_open(amanat, installation, governed, open).await
     })
     .await?;
     for entry in ["governed", "undeclared"] {
@@ -197,7 +197,7 @@ async fn asks_in_vain(amanat: &Amanat, installation: &Installation, leader: &str
     let governed = amanat.declared("looked-up", "Restricted").await?;
     let open = amanat.cluster().namespace("open", &[]).await?;
     judge.proxy.refuse_reads(Some("/cloudworkloads"));
-    closed_and_open(amanat, &governed, &open, "could not be looked up").await?;
+    closed_and_open(amanat, installation, &governed, &open).await?;
     let after = counted_look_ups(installation, judge.operator.name()).await?;
     ensure!(after[0] > before[0] && after[1] > before[1], "counted were {before:?}, are {after:?}");
 
@@ -220,12 +220,21 @@ async fn counted_look_ups(installation: &Installation, name: &str) -> Result<[f6
     ])
 }
 
-async fn closed_and_open(amanat: &Amanat, governed: &str, open: &str, why: &str) -> Result<()> {
+async fn closed_and_open(amanat: &Amanat, installation: &Installation, governed: &str, open: &str) -> Result<()> {
     let tools = amanat.tools();
+    let forwarder = &installation.forwarder;
+    forwarder.forget();
     let refusal = tools.create(&given::deployment(governed, "closed", &given::conforming())).await?.refused()?;
-    says(&refusal, &[CLOSED, why])?;
+    says(&refusal, &[CLOSED])?;
     tools.apply(&given::deployment(open, "open", &given::violating())).await?.ok()?;
-    given::available(amanat.cluster(), open, "open").await
+    given::available(amanat.cluster(), open, "open").await?;
+    // It was the replica that could not say, and nothing between.
+    let judged = forwarder.judged();
+    for (path, namespace) in [("/validate/governed", governed), ("/validate/undeclared", open)] {
+        let unanswered = judged.iter().any(|one| one.path == path && one.namespace == namespace && one.status == 503);
+        ensure!(unanswered, "no 503 of {path} for {namespace}: {judged:?}");
+    }
+    Ok(())
 }
 
 /// Leaves that replica alone behind the forwarder.

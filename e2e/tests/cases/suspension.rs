@@ -1,13 +1,18 @@
 //! A provider that isn't there yet, and one that is suspended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
+use e2e::amanat::REPLICAS;
 use e2e::case::{Case, Suite};
 use e2e::manifests;
+use e2e::waiting::until;
 
 use super::given;
-use super::says::says;
+use super::says::{dry, says};
+
+const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -33,8 +38,14 @@ async fn suspended(suite: Arc<Suite>) -> Result<()> {
     says(&message, &["is Suspended, not Active"])?;
 
     let reason = ["[Restricted] placement/provider-accredited", "is Suspended, not Active"];
-    let newer = given::deployment(&namespace, "newer", &given::conforming());
-    says(&tools.create(&newer).await?.forbidden()?, &reason)?;
+    let newer = manifests::deployment(&namespace, "newer");
+    until(SOON, "both replicas to know of the suspension", async || {
+        for _ in 0..REPLICAS {
+            says(&dry(&tools, &newer).await?.forbidden()?, &reason)?;
+        }
+        Ok(())
+    })
+    .await?;
     let bare = given::pod(&namespace, "bare", &given::conforming());
     says(&tools.create(&bare).await?.forbidden()?, &reason)?;
     let up = ["scale", "deployment", "older", "--replicas=3", "-n", &namespace];
@@ -48,6 +59,13 @@ async fn suspended(suite: Arc<Suite>) -> Result<()> {
 
     tools.kubectl(&["patch", "csp", &namespace, "--type=merge", "-p", &state("Active")]).await?.ok()?;
     amanat.wait_condition(&namespace, "Ready", "True").await?;
+    until(SOON, "both replicas to know of its end", async || {
+        for _ in 0..REPLICAS {
+            dry(&tools, &newer).await?.ok()?;
+        }
+        Ok(())
+    })
+    .await?;
     tools.kubectl(&up).await?.ok()?;
     given::available(cluster, &namespace, "older").await
 }
