@@ -2,6 +2,9 @@
 //! them.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/docs.rs"]
+mod docs;
+
 use std::path::Path;
 
 use amanat::api;
@@ -9,17 +12,33 @@ use amanat::api;
 /// Path from the root of the project, and content, of every generated file. Folders listed in [`WHOLE`] hold nothing
 /// else.
 fn generated() -> Vec<(String, String)> {
-    let mut files = Vec::new();
+    let mut files = docs::pages();
     for (name, yaml) in api::crd_files().unwrap() {
         for folder in ["crds", "charts/amanat/crds"] {
             files.push((format!("{folder}/{name}"), yaml.clone()));
         }
     }
+    files.push(("charts/amanat/files/baseline.yaml".to_owned(), amanat::baseline::SHIPPED.to_owned()));
     files
 }
 
 /// Folders that hold generated files alone.
-const WHOLE: &[&str] = &["crds", "charts/amanat/crds"];
+const WHOLE: &[&str] = &["crds", "charts/amanat/crds", "charts/amanat/files", "docs/controls", "docs/kinds"];
+
+/// Every file of a folder, by its path from the root of the project.
+fn under(root: &Path, folder: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(root.join(folder)).into_iter().flatten() {
+        let entry = entry.unwrap();
+        let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(under(root, &path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
 
 #[test]
 fn files_are_current() {
@@ -39,15 +58,12 @@ fn files_are_current() {
             stale.push(path.clone());
         }
     }
-    for folder in WHOLE {
-        for entry in std::fs::read_dir(root.join(folder)).into_iter().flatten() {
-            let path = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
-            if !files.iter().any(|(known, _)| *known == path) {
-                if update {
-                    std::fs::remove_file(root.join(&path)).unwrap();
-                } else {
-                    stale.push(path);
-                }
+    for path in WHOLE.iter().flat_map(|folder| under(root, folder)) {
+        if !files.iter().any(|(known, _)| *known == path) {
+            if update {
+                std::fs::remove_file(root.join(&path)).unwrap();
+            } else {
+                stale.push(path);
             }
         }
     }
