@@ -22,6 +22,8 @@
 pub mod api;
 pub mod baseline;
 pub mod catalogue;
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "operator")]
 pub mod cluster;
 pub mod control;

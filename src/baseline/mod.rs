@@ -3,6 +3,7 @@
 mod effective;
 mod load;
 
+pub(crate) use effective::unknown;
 pub use effective::{ControlTerms, Effective, Mode, Problem, Problems, Terms};
 pub use load::{LoadError, load, load_value};
 
