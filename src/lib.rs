@@ -19,6 +19,8 @@
 //! | `serve` | TLS, accept loop and drain, health, metrics | no |
 //! | `cli` | one file a command | no |
 
+#[cfg(feature = "operator")]
+pub mod admission;
 pub mod api;
 pub mod baseline;
 pub mod catalogue;
@@ -29,4 +31,8 @@ pub mod cluster;
 pub mod control;
 pub mod engine;
 pub mod manifest;
+#[cfg(feature = "operator")]
+pub mod reconcile;
 pub mod report;
+#[cfg(feature = "operator")]
+pub mod serve;

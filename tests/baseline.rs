@@ -1,5 +1,7 @@
 //! Baselines: what is refused, what joining does, and what no baseline may do.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 #[path = "support/fixture.rs"]
 mod fixture;
 #[path = "support/pods.rs"]

@@ -1,5 +1,7 @@
 //! What the engine decides for requests: updates, scales, deletions, labels, declarations and grace.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 #[path = "support/fixture.rs"]
 mod fixture;
 

@@ -1,5 +1,7 @@
 //! How namespaces stand: every state of the design, by table and at its boundary instants.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 #[path = "support/fixture.rs"]
 mod fixture;
 

@@ -36,6 +36,8 @@ pub mod reason {
     pub const APPLIED: &str = "Applied";
     /// Not everything required could be built.
     pub const APPLY_FAILED: &str = "ApplyFailed";
+    /// A flow that was asked for isn't granted.
+    pub const FLOWS_WITHHELD: &str = "FlowsWithheld";
     /// The API server's address is not known, so no rule lets Pods reach it.
     pub const API_SERVER_UNKNOWN: &str = "ApiServerUnknown";
     /// An object of the same name belongs to someone else.
@@ -85,6 +87,18 @@ impl State {
             Self::True => "True",
             Self::False => "False",
             Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl State {
+    /// The state that a condition's `status` says; anything unheard of is unknown.
+    #[must_use]
+    pub fn of(status: &str) -> Self {
+        match status {
+            "True" => Self::True,
+            "False" => Self::False,
+            _ => Self::Unknown,
         }
     }
 }

@@ -7,9 +7,11 @@ mod context;
 mod controls;
 mod crds;
 mod explain;
-pub mod inputs;
+mod inputs;
 mod judge;
 mod objects;
+#[cfg(feature = "operator")]
+pub mod operator;
 mod output;
 mod regime;
 
@@ -65,6 +67,9 @@ pub enum Command {
     Baseline(baseline::BaselineArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
+    /// Run the webhook and the reconcilers
+    #[cfg(feature = "operator")]
+    Operator(operator::OperatorArgs),
 }
 
 /// Why a command could not do its work.
@@ -122,10 +127,12 @@ pub fn run(cli: &Cli) -> Result<Status, Error> {
     match &cli.command {
         Command::Check(args) => check::run(args, cli.color),
         Command::Explain(args) => explain::run(args, cli.color),
-        Command::Controls(args) => controls::run(args, cli.color),
+        Command::Controls(args) => controls::run(args),
         Command::Crds(args) => crds::run(args),
         Command::Baseline(args) => baseline::run(args),
         Command::Completions(args) => completions::run(args),
+        #[cfg(feature = "operator")]
+        Command::Operator(args) => operator::run(args),
     }
 }
 

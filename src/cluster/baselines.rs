@@ -39,6 +39,18 @@ pub struct BaselineState {
     pub stale: bool,
 }
 
+impl BaselineState {
+    /// In a few words why nothing that is written is in force, for logs and the readiness answer: names and categories
+    /// alone.
+    pub fn reason(&self) -> String {
+        let problem = self.fates.iter().find_map(|(name, fate)| match fate {
+            Fate::Problems(problems) => Some(format!("SecurityBaseline {name}: {}", problems.category())),
+            _ => None,
+        });
+        problem.unwrap_or_else(|| "there is no default SecurityBaseline".to_owned())
+    }
+}
+
 /// Chooses and compiles. None when there is no default or the set doesn't compile: then the last good one holds.
 ///
 /// A default and its overlays are in force together or not at all: an overlay that silently fell out would loosen.

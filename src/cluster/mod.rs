@@ -8,8 +8,11 @@ pub mod context;
 pub mod election;
 pub mod index;
 pub mod lookup;
+mod mirror;
 pub mod settings;
+mod watch;
 pub mod world;
+mod writer;
 
 pub use apply::{ApplyError, Writer};
 pub use baselines::{BaselineState, Fate};

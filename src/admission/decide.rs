@@ -1,0 +1,143 @@
+//! One decision: governance, decode, evaluate, and one question to the API server when its answer could turn a refusal.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::entry::Entry;
+use super::envelope::Request;
+use super::exits::{self, Exit};
+use super::respond::{Answer, Decision};
+use super::standing::{Unavailable, look_up};
+use super::state::AdmissionState;
+use super::undecodable;
+use crate::api::Effect;
+use crate::cluster::LiveContext;
+use crate::control::{Actor, Body, Context, Kind, Operation, Standing, Subject};
+use crate::engine::{self, Engine, Verdict, Want};
+
+/// Set by the kubelet on the Pods that it shows for files on its node.
+const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
+/// The group of every kubelet.
+const NODES: &str = "system:nodes";
+
+/// Answers a request of any entry but the registry's.
+pub(super) async fn decide(
+    state: &AdmissionState,
+    entry: Entry,
+    request: &Request<'_>,
+) -> Result<Answer, Unavailable> {
+    let Exit::Judge(kind, operation) = exits::of(request) else { return Ok(Answer::passed(Decision::NotJudged)) };
+    let namespace = &*request.namespace;
+    let of_namespace = !matches!(kind, Kind::Namespace | Kind::CloudWorkload);
+    if of_namespace && state.settings.is_system(namespace) {
+        return Ok(Answer::passed(Decision::System));
+    }
+    if !state.index.synced() {
+        return Err(Unavailable::NotSynced);
+    }
+    let world = state.index.world();
+    let now = state.clock.now();
+    let context = LiveContext::new(&world, &state.settings, now);
+    let found = look_up(state, entry, &context, namespace, kind, operation).await?;
+    let context = match &found {
+        Some(found) => context.with_found(found),
+        None => context,
+    };
+
+    let object = if operation == Operation::Delete { request.old_object } else { request.object };
+    let subject = match decode(kind, request, object) {
+        Ok(subject) => subject,
+        Err(reason) => return undecodable(&context, namespace, kind, reason),
+    };
+    // An old object that can't be read forgives nothing.
+    let old = match operation {
+        Operation::Update => decode(kind, request, request.old_object).ok(),
+        Operation::Create | Operation::Delete => None,
+    };
+    let actor = Actor::new(
+        &request.user_info.username,
+        request.user_info.groups(),
+        &state.settings.own_username,
+        &state.settings.control_plane_users,
+    );
+    let engine = engine_for(&context, namespace, &subject).ok_or(Unavailable::NoBaseline)?;
+    let standing = match kind {
+        Kind::Namespace => Standing::Undeclared,
+        _ => engine::standing(&engine.regime, &context.facts(namespace), &context, now),
+    };
+    let judge = |context: &dyn Context| -> Verdict {
+        engine.decide(&engine::Request {
+            operation,
+            subject: &subject,
+            old: old.as_ref(),
+            actor: Some(&actor),
+            standing: &standing,
+            context,
+            now,
+        })
+    };
+    let mut verdict = judge(&context);
+    match verdict.wants.take() {
+        Some(Want::NamespaceGoing) => {
+            let going = state.lookup.namespace_going(namespace).await.unwrap_or(false);
+            verdict = judge(&context.with_namespace_going(going));
+        }
+        Some(Want::OwnerCreated(owner)) => {
+            if let Some(created) = state.lookup.owner_created(namespace, &owner).await {
+                verdict = judge(&context.with_owner_created(created));
+            }
+        }
+        None => {}
+    }
+    let answer = Answer::of(&verdict, &engine.regime);
+    if !answer.allowed() && is_mirror(&subject, operation, &actor) {
+        return Ok(answer.admitted_as(Decision::MirrorPod));
+    }
+    Ok(answer)
+}
+
+/// The engine of the namespace's owner; of a declaration, that of the owner that it names.
+fn engine_for<'a>(context: &LiveContext<'a>, namespace: &str, subject: &Subject) -> Option<&'a Arc<Engine>> {
+    match &subject.body {
+        Body::CloudWorkload(spec) => context.engine_of_owner(Some(&spec.owner)),
+        Body::Namespace => context.engine_of_owner(None),
+        _ => context.engine(namespace),
+    }
+}
+
+/// Decodes what is judged. The namespace is the request's: that is where the object will be, whatever it says itself.
+fn decode(kind: Kind, request: &Request<'_>, object: Option<&RawValue>) -> Result<Subject, String> {
+    let Some(object) = object else { return Err(format!("the request carries no {kind}")) };
+    let mut deserializer = serde_json::Deserializer::from_str(object.get());
+    let mut subject = Subject::decode(kind, &mut deserializer)
+        .map_err(|error| undecodable::reason(kind, &request.sub_resource, &error))?;
+    if kind != Kind::Namespace && subject.metadata.namespace != request.namespace {
+        subject.metadata.namespace = request.namespace.to_string();
+    }
+    Ok(subject)
+}
+
+/// What can't be read is refused, but for where nothing that could be in it would be: there, it is said.
+fn undecodable(
+    context: &LiveContext<'_>,
+    namespace: &str,
+    kind: Kind,
+    reason: String,
+) -> Result<Answer, Unavailable> {
+    let engine = context.engine(namespace).ok_or(Unavailable::NoBaseline)?;
+    let of_namespace = !matches!(kind, Kind::Namespace | Kind::CloudWorkload);
+    let undeclared = of_namespace && context.standing(namespace) == Some(Standing::Undeclared);
+    if undeclared && engine.regime.undeclared < Effect::Deny {
+        return Ok(Answer::passed(Decision::Undecodable).with_warning(&reason));
+    }
+    Ok(Answer::undecodable(reason))
+}
+
+/// A static Pod as the kubelet shows it: refusing it stops nothing.
+fn is_mirror(subject: &Subject, operation: Operation, actor: &Actor) -> bool {
+    subject.kind == Kind::Pod
+        && operation == Operation::Create
+        && subject.metadata.annotations.contains_key(MIRROR_ANNOTATION)
+        && actor.groups.iter().any(|group| group == NODES)
+}

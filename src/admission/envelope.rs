@@ -1,0 +1,212 @@
+//! The AdmissionReview as it arrives: everything borrowed from the body, the objects left as text until one is asked
+//! for, so that what is admitted without a look at the object costs no decoding.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::control::Operation;
+
+/// The only version that is spoken; webhook configurations name it.
+pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
+
+/// Why a body is no review that can be answered. Nothing of the body is in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// The body is empty.
+    #[error("the body is empty: an AdmissionReview of admission.k8s.io/v1 is expected")]
+    Empty,
+    /// The body is no JSON, or a field of the envelope has the wrong type.
+    #[error("the body is no AdmissionReview in JSON (byte {0})")]
+    Unreadable(usize),
+    /// It is another kind or another version.
+    #[error("the body is no AdmissionReview of admission.k8s.io/v1")]
+    OtherVersion,
+    /// There is no request in it.
+    #[error("the AdmissionReview has no request")]
+    NoRequest,
+    /// An answer must carry the request's uid.
+    #[error("the request of the AdmissionReview has no uid")]
+    NoUid,
+}
+
+impl Malformed {
+    /// A bounded label.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Unreadable(_) => "unreadable",
+            Self::OtherVersion => "other-version",
+            Self::NoRequest => "no-request",
+            Self::NoUid => "no-uid",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Review<'a> {
+    #[serde(borrow, default)]
+    api_version: Cow<'a, str>,
+    #[serde(borrow, default)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    request: Option<Request<'a>>,
+}
+
+/// Group, version and kind.
+#[derive(Debug, Default, Deserialize)]
+pub struct GroupVersionKind<'a> {
+    /// API group; empty for the core group.
+    #[serde(borrow, default)]
+    pub group: Cow<'a, str>,
+    /// Kind.
+    #[serde(borrow, default)]
+    pub kind: Cow<'a, str>,
+}
+
+/// Group, version and resource.
+#[derive(Debug, Default, Deserialize)]
+pub struct GroupVersionResource<'a> {
+    /// API group; empty for the core group.
+    #[serde(borrow, default)]
+    pub group: Cow<'a, str>,
+    /// Plural name.
+    #[serde(borrow, default)]
+    pub resource: Cow<'a, str>,
+}
+
+/// Who asks.
+#[derive(Default, Deserialize)]
+pub struct UserInfo<'a> {
+    /// The user's name.
+    #[serde(borrow, default)]
+    pub username: Cow<'a, str>,
+    /// The user's groups, a JSON list.
+    #[serde(borrow)]
+    groups: Option<&'a RawValue>,
+}
+
+impl UserInfo<'_> {
+    /// The groups. A list that can't be read is nobody's group.
+    pub fn groups(&self) -> Vec<String> {
+        self.groups.and_then(|groups| serde_json::from_str(groups.get()).ok()).unwrap_or_default()
+    }
+}
+
+/// One request of the API server.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request<'a> {
+    /// What the answer must carry.
+    #[serde(borrow, default)]
+    pub uid: Cow<'a, str>,
+    /// Kind of the object, in the version that the webhook is registered for.
+    #[serde(borrow, default)]
+    pub kind: GroupVersionKind<'a>,
+    /// Resource that is asked for.
+    #[serde(borrow, default)]
+    pub resource: GroupVersionResource<'a>,
+    /// Subresource; empty for the resource itself.
+    #[serde(borrow, default)]
+    pub sub_resource: Cow<'a, str>,
+    /// Name; may be empty while the API server has yet to make it.
+    #[serde(borrow, default)]
+    pub name: Cow<'a, str>,
+    /// Namespace; empty for what belongs to none. A Namespace's own name is here too.
+    #[serde(borrow, default)]
+    pub namespace: Cow<'a, str>,
+    /// `CREATE`, `UPDATE`, `DELETE` or `CONNECT`.
+    #[serde(borrow, default)]
+    operation: Cow<'a, str>,
+    /// Who asks.
+    #[serde(borrow, default)]
+    pub user_info: UserInfo<'a>,
+    /// The object as it would be.
+    #[serde(borrow)]
+    pub object: Option<&'a RawValue>,
+    /// The object as it is.
+    #[serde(borrow)]
+    pub old_object: Option<&'a RawValue>,
+}
+
+impl Request<'_> {
+    /// The operation; none for `CONNECT`, which carries no object that is judged.
+    pub fn operation(&self) -> Option<Operation> {
+        [Operation::Create, Operation::Update, Operation::Delete]
+            .into_iter()
+            .find(|operation| operation.as_str() == self.operation)
+    }
+}
+
+/// Reads the envelope.
+///
+/// # Errors
+/// What is wrong with it; none of these can be answered by a review, since no uid is known.
+pub fn read(body: &[u8]) -> Result<Request<'_>, Malformed> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Malformed::Empty);
+    }
+    let review: Review<'_> = serde_json::from_slice(body).map_err(|error| Malformed::Unreadable(error.column()))?;
+    if review.api_version != API_VERSION || review.kind != "AdmissionReview" {
+        return Err(Malformed::OtherVersion);
+    }
+    let request = review.request.ok_or(Malformed::NoRequest)?;
+    if request.uid.is_empty() {
+        return Err(Malformed::NoUid);
+    }
+    Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn category(body: &str) -> &'static str {
+        read(body.as_bytes()).map_or_else(|malformed| malformed.category(), |_| "read")
+    }
+
+    #[test]
+    fn what_is_no_review_is_told_apart() {
+        let review = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview""#;
+        assert_eq!(category(""), "empty");
+        assert_eq!(category(" \n"), "empty");
+        assert_eq!(category("nonsense"), "unreadable");
+        assert_eq!(category("[]"), "unreadable");
+        assert_eq!(category("{}"), "other-version");
+        assert_eq!(category(review), "unreadable");
+        assert_eq!(category(&format!("{review}}}")), "no-request");
+        assert_eq!(category(&format!(r#"{review},"request":null}}"#)), "no-request");
+        assert_eq!(category(&format!(r#"{review},"request":{{}}}}"#)), "no-uid");
+        assert_eq!(category(&format!(r#"{review},"request":{{"uid":"u"}}}}"#)), "read");
+        assert_eq!(category(&format!(r#"{review},"request":{{"uid":"u"}}}} trailing"#)), "unreadable");
+        assert_eq!(
+            category(r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview","request":{"uid":"u"}}"#),
+            "other-version"
+        );
+    }
+
+    #[test]
+    fn fields_are_borrowed_and_escapes_still_read() {
+        let body = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","name":"a\u0062",
+            "namespace":"n","operation":"UPDATE","userInfo":{"username":"x","groups":["g"]},"object":null,
+            "oldObject":{"a":1}}}"#;
+        let request = read(body.as_bytes()).unwrap();
+        assert!(matches!(request.namespace, Cow::Borrowed("n")));
+        assert_eq!(request.name, "ab");
+        assert_eq!(request.operation(), Some(Operation::Update));
+        assert_eq!(request.user_info.groups(), ["g"]);
+        assert!(request.object.is_none());
+        assert_eq!(request.old_object.unwrap().get(), r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn depth_costs_no_stack() {
+        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+        let body = format!(
+            r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","object":{deep}}}}}"#
+        );
+        assert!(read(body.as_bytes()).is_ok());
+    }
+}

@@ -1,0 +1,68 @@
+//! How the namespace of a request stands: as the index has it, or, where the index may be behind and that could change
+//! the answer, as the API server says.
+
+use std::sync::Arc;
+
+use super::entry::Entry;
+use super::state::AdmissionState;
+use crate::cluster::lookup::could_change;
+use crate::cluster::{Found, LiveContext, LookupFailed};
+use crate::control::{Kind, Operation};
+
+/// Why a request can't be answered now. The entry's failurePolicy decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unavailable {
+    /// Not everything has been seen yet.
+    #[error("Amanat has not seen the whole cluster yet")]
+    NotSynced,
+    /// No baseline has compiled yet.
+    #[error("no SecurityBaseline is in force: amanat needs a default one that compiles")]
+    NoBaseline,
+    /// The API server can't be asked.
+    #[error("the namespace's declaration could not be looked up")]
+    Lookup(&'static str),
+    /// The decision panicked, on an entry that fails open.
+    #[error("Amanat failed while it judged this request")]
+    Panicked,
+}
+
+impl Unavailable {
+    pub(super) fn category(self) -> &'static str {
+        match self {
+            Self::NotSynced => "not-synced",
+            Self::NoBaseline => "no-baseline",
+            Self::Lookup(category) => category,
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+impl From<LookupFailed> for Unavailable {
+    fn from(failed: LookupFailed) -> Self {
+        Self::Lookup(failed.category())
+    }
+}
+
+/// Asks the API server for the namespace's declaration, when the index doesn't know the namespace as governed and what
+/// is asked could be decided otherwise if it were.
+pub(super) async fn look_up(
+    state: &AdmissionState,
+    entry: Entry,
+    context: &LiveContext<'_>,
+    namespace: &str,
+    kind: Kind,
+    operation: Operation,
+) -> Result<Option<Arc<Found>>, Unavailable> {
+    // A Namespace is judged by its own labels. A deletion that isn't known to be protected is none of a governed
+    // namespace, but for the declaration itself, whose deletion ends what it protects.
+    let asked = match kind {
+        Kind::Namespace => false,
+        Kind::CloudWorkload => true,
+        _ => operation != Operation::Delete,
+    };
+    let standing = context.standing(namespace).ok_or(Unavailable::NoBaseline)?;
+    if !asked || !could_change(namespace, &standing) {
+        return Ok(None);
+    }
+    Ok(Some(state.lookup.declaration(namespace, entry == Entry::Governed).await?))
+}

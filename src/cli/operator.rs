@@ -1,0 +1,317 @@
+//! `amanat operator`: the webhook and the reconcilers in one process.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use k8s_openapi::api::core::v1::Secret;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{Error, Status};
+use crate::admission::{self, AdmissionState};
+use crate::cluster::election::Election;
+use crate::cluster::{Clock, Fence, Index, LiveLookup, Settings, SystemClock, Writer};
+use crate::reconcile::{self, Reconciler, Serving};
+use crate::serve::{Readiness, ServedCertificate, certificate, health, tls};
+
+/// Name of the Lease.
+const LEASE: &str = "amanat";
+/// How long to wait before something that has to work at the start is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often the Secret is read again: another may have been put there.
+const REREAD: Duration = Duration::from_secs(60);
+
+/// Arguments of `amanat operator`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  amanat operator                                    in a Pod of the chart\n  \
+    amanat operator --kubeconfig ~/.kube/config --webhook-address 127.0.0.1:9443 \\\n    \
+    --webhook-url https://127.0.0.1:9443               outside of the cluster")]
+pub struct OperatorArgs {
+    /// The cluster and the credentials; those of the Pod, when left out
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Amanat's own namespace
+    #[arg(long, value_name = "NAME", default_value = "amanat-system")]
+    pub namespace: String,
+    /// Name of this replica, its identity in the election: the Pod's
+    #[arg(long, value_name = "NAME", env = "HOSTNAME", default_value = "amanat")]
+    pub name: String,
+    /// The ServiceAccount that the operator runs as
+    #[arg(long, value_name = "NAME", default_value = "amanat")]
+    pub service_account: String,
+    /// Where the webhook listens
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9443")]
+    pub webhook_address: SocketAddr,
+    /// Where /livez, /readyz and /metrics are
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub health_address: SocketAddr,
+    /// How the API server reaches the webhook; through the Service amanat-webhook, when left out
+    #[arg(long, value_name = "URL")]
+    pub webhook_url: Option<String>,
+    /// A namespace that is reported and never blocked, beside kube-system, kube-public, kube-node-lease and Amanat's own;
+    /// repeatable
+    #[arg(long = "system-namespace", value_name = "NAME")]
+    pub system_namespaces: Vec<String>,
+    /// A user that counts as a controller of the control plane; repeatable
+    #[arg(long = "control-plane-user", value_name = "NAME")]
+    pub control_plane_users: Vec<String>,
+    /// The ClusterRole that owns the webhook configuration
+    #[arg(long, value_name = "NAME", default_value = "amanat-anchor")]
+    pub anchor: String,
+    /// Seconds that the webhook goes on serving after SIGTERM, until the API server sends elsewhere
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=300))]
+    pub drain: u64,
+}
+
+impl OperatorArgs {
+    fn settings(&self) -> Settings {
+        let mut settings = Settings::new(&self.namespace, &self.service_account, &self.name);
+        settings.system_namespaces.extend(self.system_namespaces.iter().cloned());
+        settings.control_plane_users.clone_from(&self.control_plane_users);
+        settings.webhook_url.clone_from(&self.webhook_url);
+        settings.anchor.clone_from(&self.anchor);
+        settings
+    }
+
+    /// The names that the webhook is called by.
+    fn names(&self, settings: &Settings) -> Result<Vec<String>, Error> {
+        let service = format!("{}.{}.svc", settings.service, settings.namespace);
+        let Some(url) = &self.webhook_url else { return Ok(vec![service]) };
+        let wrong = || Error::Usage(format!("--webhook-url: {url} is not of the form https://HOST[:PORT]"));
+        let uri: axum::http::Uri = url.parse().map_err(|_| wrong())?;
+        match (uri.scheme_str(), uri.host()) {
+            (Some("https"), Some(host)) => Ok(vec![service, host.trim_matches(['[', ']']).to_owned()]),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the arguments are wrong, a port can't be had, or one of the tasks has died.
+pub fn run(args: &OperatorArgs) -> Result<Status, Error> {
+    log();
+    admission::log_panics_without_content();
+    // Fails only when one is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let failed = |what: &str, error: &dyn std::fmt::Display| Error::Internal(format!("{what}: {error}"));
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| failed("the runtime could not be started", &error))?;
+    runtime.block_on(operate(args))
+}
+
+/// For people on a terminal, as JSON elsewhere; always on standard error.
+#[expect(clippy::disallowed_methods, reason = "RUST_LOG is where operators look for the log's level")]
+fn log() {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info,kube=warn".to_owned());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr);
+    // Fails only when there is a subscriber already.
+    let _ = if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().try_init() };
+}
+
+async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
+    let settings = Arc::new(args.settings());
+    let names = args.names(&settings)?;
+    let client = client(args).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let webhook = listen(args.webhook_address, "--webhook-address").await?;
+    let plain = listen(args.health_address, "--health-address").await?;
+    let mut signals = Signals::new()?;
+
+    let (stop, stopping) = watch::channel(false);
+    let (close, closing) = watch::channel(false);
+    let index = Arc::new(Index::new());
+    let served = Arc::new(ServedCertificate::default());
+    let readiness = Readiness::new(Arc::clone(&index), Arc::clone(&served), stopping.clone());
+    let fence = Fence::new(Arc::clone(&clock));
+    let writer = Writer::new(client.clone(), fence.clone());
+    let election = Election::new(client.clone(), &settings.namespace, LEASE, &settings.identity, Arc::clone(&clock), fence);
+    let leading = election.subscribe();
+
+    let mut registry = Registry::with_prefix("amanat");
+    let counted = Arc::new(admission::Metrics::new());
+    counted.register(&mut registry);
+    let reconciled = Arc::new(reconcile::Metrics::default());
+    reconciled.register(&mut registry);
+
+    let lookup = LiveLookup::new(client.clone(), Arc::clone(&index));
+    let state =
+        AdmissionState::new(Arc::clone(&index), lookup, Arc::clone(&settings), counted, Arc::clone(&clock));
+    let config = tls::config(Arc::clone(&served)).map_err(|error| Error::Internal(format!("TLS: {error}")))?;
+
+    let mut tasks: JoinSet<&'static str> = JoinSet::new();
+    let health = health::router(readiness.clone(), registry);
+    tasks.spawn(async move {
+        let _ = health::serve(plain, health).await;
+        "health"
+    });
+    tasks.spawn({
+        let (index, client) = (Arc::clone(&index), client.clone());
+        async move {
+            index.run(client).await;
+            "index"
+        }
+    });
+    tasks.spawn(keep_certificate(client.clone(), Arc::clone(&settings), names, Arc::clone(&clock), Arc::clone(&served)));
+    let serving = tokio::spawn(tls::serve(webhook, config, admission::router(Arc::new(state)), closing));
+    let candidate = tokio::spawn(election.run(stopping.clone()));
+    tasks.spawn(reconcile(
+        Reconciler {
+            index,
+            writer,
+            settings,
+            clock,
+            serving: serving_when(readiness, served),
+            server_minor: 0,
+            metrics: reconciled,
+        },
+        client,
+        leading,
+        stopping,
+    ));
+    tracing::info!(address = %args.webhook_address, "serving");
+
+    let died = tokio::select! {
+        () = signals.next() => None,
+        died = tasks.join_next() => Some(died.and_then(Result::ok).unwrap_or("a task")),
+    };
+    // Not ready from here on, and no writer any more; what the API server still sends is answered.
+    let _ = stop.send(true);
+    let _ = candidate.await;
+    if died.is_none() {
+        tracing::info!(seconds = args.drain, "stopping: serving on while the API server turns to others");
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(args.drain)) => {}
+            () = signals.next() => {}
+        }
+    }
+    let _ = close.send(true);
+    let _ = serving.await;
+    match died {
+        None => Ok(Status::Clean),
+        Some(task) => Err(Error::Internal(format!("{task} has ended, which it should not: the operator ends too"))),
+    }
+}
+
+/// The bundle to trust, while this replica can be called.
+fn serving_when(readiness: Readiness, served: Arc<ServedCertificate>) -> Serving {
+    Arc::new(move || served.current().filter(|_| readiness.ready()).map(|certificate| certificate.ca.clone()))
+}
+
+/// Asks for the API server's version, then reconciles until the shutdown.
+async fn reconcile(
+    reconciler: Reconciler,
+    client: Client,
+    leading: watch::Receiver<bool>,
+    mut stopping: watch::Receiver<bool>,
+) -> &'static str {
+    let minor = async {
+        loop {
+            match client.apiserver_version().await {
+                Ok(version) => {
+                    let digits: String = version.minor.chars().take_while(char::is_ascii_digit).collect();
+                    if let Ok(minor) = digits.parse() {
+                        return minor;
+                    }
+                    tracing::warn!("the API server's version could not be read");
+                }
+                Err(error) => tracing::warn!(%error, "the API server could not be asked for its version"),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    };
+    let server_minor = tokio::select! {
+        minor = minor => minor,
+        _ = stopping.wait_for(|stop| *stop) => 0,
+    };
+    if !*stopping.borrow() {
+        Reconciler { server_minor, ..reconciler }.run(leading, stopping.clone()).await;
+    }
+    if *stopping.borrow() {
+        // The end was asked for: the others decide when it comes.
+        std::future::pending::<()>().await;
+    }
+    "reconcile"
+}
+
+/// Obtains the certificate, and follows the Secret from then on.
+async fn keep_certificate(
+    client: Client,
+    settings: Arc<Settings>,
+    names: Vec<String>,
+    clock: Arc<dyn Clock>,
+    served: Arc<ServedCertificate>,
+) -> &'static str {
+    let api = Api::<Secret>::namespaced(client, &settings.namespace);
+    loop {
+        let wait = match certificate::obtain(&api, &names, clock.now()).await {
+            Ok(found) => {
+                if served.current().is_none_or(|current| *current != found)
+                    && let Err(error) = served.set(found)
+                {
+                    tracing::error!(%error, category = error.category(), "the certificate is not usable");
+                }
+                REREAD
+            }
+            Err(error) => {
+                tracing::warn!(%error, category = error.category(), "there is no certificate yet");
+                if served.current().is_some() { REREAD } else { RETRY }
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn client(args: &OperatorArgs) -> Result<Client, Error> {
+    let mut config = match &args.kubeconfig {
+        Some(file) => {
+            let wrong = |error: kube::config::KubeconfigError| {
+                Error::Usage(format!("--kubeconfig {}: {error}", file.display()))
+            };
+            let read = Kubeconfig::read_from(file).map_err(wrong)?;
+            Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.map_err(wrong)?
+        }
+        None => Config::incluster()
+            .map_err(|error| Error::Usage(format!("not in a Pod ({error}): pass --kubeconfig FILE")))?,
+    };
+    config.connect_timeout = Some(Duration::from_secs(5));
+    Client::try_from(config).map_err(|error| Error::Usage(format!("the API server's address or credentials: {error}")))
+}
+
+async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|error| Error::Usage(format!("{flag} {address}: {error}")))
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Error> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error: std::io::Error| Error::Internal(format!("signals: {error}"));
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The status of a CloudWorkload: pure, from how its namespace stands and what was applied.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::apply::Applied;
+use super::build::Policies;
+use crate::api::cloud_workload::{BaselineRef, Capped};
+use crate::api::condition::{self, ACCEPTED, COMPLIANT, CONTROLS_APPLIED, READY, State, reason};
+use crate::api::{CloudWorkload, CloudWorkloadStatus, inert_fields_of_cloud_workload};
+use crate::catalogue;
+use crate::control::{Acceptance, Finding, Governed, Kind, Regime, Standing};
+use crate::engine::Engine;
+use crate::reconcile::conditions::{Conditions, whole_seconds};
+
+/// At most this many reasons are written out.
+const REASONS: usize = 10;
+
+/// A state of a condition with the reason and the message.
+struct Outcome {
+    state: State,
+    reason: &'static str,
+    message: String,
+}
+
+impl Outcome {
+    fn new(state: impl Into<State>, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { state: state.into(), reason, message: message.into() }
+    }
+}
+
+/// The status while no baseline is in force: nothing is decided, and what was recorded is kept.
+pub fn without_baseline(workload: &CloudWorkload, now: Timestamp) -> CloudWorkloadStatus {
+    let previous = workload.status.clone().unwrap_or_default();
+    let message = "no SecurityBaseline is in force: create one with spec.default: true, or see why the one there is does \
+                   not compile";
+    let nothing = |state: State| Outcome::new(state, reason::NO_BASELINE, message);
+    let conditions = conditions(workload, &nothing(State::Unknown), &nothing(State::Unknown), now);
+    CloudWorkloadStatus { observed_generation: workload.metadata.generation, conditions, ..previous }
+}
+
+/// The status under a baseline.
+pub fn status(
+    workload: &CloudWorkload,
+    engine: &Engine,
+    standing: &Standing,
+    applied: &Applied,
+    now: Timestamp,
+) -> CloudWorkloadStatus {
+    let previous = workload.status.clone().unwrap_or_default();
+    let regime = &engine.regime;
+    let governed = standing.governed();
+    let accepted = accepted(standing, regime);
+    let applied = match (&accepted.state, governed) {
+        (_, Some(governed)) => controls_applied(engine, governed, applied),
+        (_, None) => Outcome::new(false, accepted.reason, "nothing is built before the declaration is accepted"),
+    };
+    let since = governed.and_then(|governed| class_since(workload, &previous, regime, governed.rank, now));
+    CloudWorkloadStatus {
+        observed_generation: workload.metadata.generation,
+        class: governed.map(|governed| regime.class_name(governed.rank).to_owned()),
+        level: governed.and_then(|governed| Some(regime.classes.get(governed.rank)?.level.clone())),
+        baseline: Some(BaselineRef {
+            name: regime.baseline.clone(),
+            version: regime.version.clone(),
+            overlays: regime.overlays.clone(),
+        }),
+        score: previous.score.clone(),
+        failing: previous.failing.clone(),
+        capped: governed.map(|governed| capped(engine, governed)).unwrap_or_default(),
+        class_since: since,
+        unacceptable_since: governed
+            .filter(|governed| !governed.acceptance.accepted())
+            .map(|_| previous.unacceptable_since.unwrap_or_else(|| whole_seconds(now))),
+        conditions: conditions(workload, &accepted, &applied, now),
+    }
+}
+
+fn conditions(workload: &CloudWorkload, accepted: &Outcome, applied: &Outcome, now: Timestamp) -> Vec<Condition> {
+    let previous = workload.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let mut conditions = Conditions::new(previous, workload.metadata.generation, whole_seconds(now));
+    conditions.set(ACCEPTED, accepted.state, accepted.reason, &accepted.message);
+    conditions.set(CONTROLS_APPLIED, applied.state, applied.reason, &applied.message);
+    match condition::find(previous, COMPLIANT) {
+        Some(scanned) if scanned.reason != reason::NOT_SCANNED => {
+            conditions.set(COMPLIANT, State::of(&scanned.status), &scanned.reason, &scanned.message);
+        }
+        _ => conditions.set(COMPLIANT, State::Unknown, reason::NOT_SCANNED, "no scan has run"),
+    }
+    match [accepted, applied].into_iter().find(|outcome| outcome.state != State::True) {
+        Some(outcome) => conditions.set(READY, outcome.state, outcome.reason, &outcome.message),
+        None => conditions.set(READY, true, reason::AS_DECLARED, "accepted, and what the class requires is built"),
+    }
+    conditions.partial(&inert_fields_of_cloud_workload(&workload.spec));
+    conditions.finish()
+}
+
+fn accepted(standing: &Standing, regime: &Regime) -> Outcome {
+    let ungoverned = |why: &str| {
+        let message = format!("{why}: declare a namespace of its own, and delete this CloudWorkload");
+        Outcome::new(false, reason::INVALID, message)
+    };
+    let acceptance = match standing {
+        Standing::System => return ungoverned("the cluster's own namespaces are not governed"),
+        Standing::Undeclared => return ungoverned("namespace default cannot be governed"),
+        Standing::Pending(acceptance) => acceptance,
+        Standing::Governed(governed) => &governed.acceptance,
+    };
+    if acceptance.accepted() {
+        let class = standing.governed().map_or("", |governed| regime.class_name(governed.rank));
+        return Outcome::new(true, reason::PLACEMENT_PERMITTED, format!("the placement is permitted for class {class}"));
+    }
+    let reason = if acceptance.reasons.is_empty() { reason::REFERENCE_MISSING } else { reason::PLACEMENT_REFUSED };
+    Outcome::new(false, reason, against(acceptance))
+}
+
+/// Everything that stands against a declaration, in one line each.
+fn against(acceptance: &Acceptance) -> String {
+    let line = |finding: &Finding| format!("{}: {}; {}", finding.path, finding.message, finding.fix);
+    let lines: Vec<String> = acceptance.against().map(line).collect();
+    let more = lines.len().saturating_sub(REASONS);
+    let mut text = lines.into_iter().take(REASONS).collect::<Vec<_>>().join("\n");
+    if more > 0 {
+        text.push_str(&format!("\nand {more} more"));
+    }
+    text
+}
+
+fn controls_applied(engine: &Engine, governed: &Governed, applied: &Applied) -> Outcome {
+    let mut wrong: Vec<(&'static str, String)> = Vec::new();
+    wrong.extend(applied.failures.iter().map(|failure| (reason::APPLY_FAILED, failure.clone())));
+    wrong.extend(applied.conflicts.iter().map(|name| {
+        let message = format!("NetworkPolicy {name} belongs to someone else and says something else: rename or delete it");
+        (reason::CONFLICT, message)
+    }));
+    wrong.extend(applied.unknown_class.iter().map(|label| {
+        let classes = engine.regime.class_names();
+        let message = format!("the namespace's class label says {label}, which is none of {classes}: the highest holds");
+        (reason::CONFLICT, message)
+    }));
+    if let Policies::Built { withheld, api_server_unknown, .. } = &applied.policies {
+        if *api_server_unknown {
+            let message = "the API server's addresses are not known, so no policy leads there: set apiServerCIDRs of \
+                           network/default-deny";
+            wrong.push((reason::API_SERVER_UNKNOWN, message.to_owned()));
+        }
+        wrong.extend(withheld.iter().map(|flow| (reason::FLOWS_WITHHELD, format!("spec.network.{flow}"))));
+    }
+    if let Some((reason, _)) = wrong.first() {
+        let message = wrong.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("\n");
+        return Outcome::new(false, reason, message);
+    }
+    let message = match (&applied.policies, &governed.cap) {
+        (Policies::Built { count, .. }, _) => format!("labels and {count} NetworkPolicies are as they should be"),
+        (Policies::NotDenied(effect), Some(cap)) => format!(
+            "labels are as they should be; a rollout caps effects at {} until {}, so network/default-deny is {effect} and \
+             no NetworkPolicies are built",
+            cap.effect, cap.until
+        ),
+        (Policies::NotDenied(effect), None) => {
+            format!("labels are as they should be; network/default-deny is {effect} here, so no NetworkPolicies are built")
+        }
+        (Policies::Nobody, _) => "labels are as they should be".to_owned(),
+    };
+    Outcome::new(true, reason::APPLIED, message)
+}
+
+/// The controls that a rollout caps here. What judges declarations and labels alone is never capped.
+fn capped(engine: &Engine, governed: &Governed) -> Vec<Capped> {
+    let Some(cap) = &governed.cap else { return Vec::new() };
+    let of_workloads = |id: &str| {
+        catalogue::find(id).is_some_and(|control| {
+            let mut kinds = control.judges.iter().flat_map(|judges| judges.kinds);
+            kinds.any(|kind| !matches!(kind, Kind::CloudWorkload | Kind::Namespace))
+        })
+    };
+    let controls = engine.controls(governed.rank).iter();
+    controls
+        .filter(|(id, effect)| *effect > cap.effect && of_workloads(id))
+        .map(|(id, effect)| Capped { control: (*id).to_owned(), effect: *effect, cap: cap.effect, until: cap.until })
+        .collect()
+}
+
+/// Since when the class holds: a first declaration since it was made, a raise since it was seen.
+fn class_since(
+    workload: &CloudWorkload,
+    previous: &CloudWorkloadStatus,
+    regime: &Regime,
+    rank: usize,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let created = workload.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let recorded = previous.class.as_deref().and_then(|class| regime.rank(class));
+    match recorded {
+        Some(recorded) if recorded < rank => Some(whole_seconds(now)),
+        Some(_) => previous.class_since.or(created),
+        None => created,
+    }
+}

@@ -1,0 +1,8 @@
+//! Listening: the webhook's certificate, its TLS accept loop, and the plain port for health and metrics.
+
+pub mod certificate;
+pub mod health;
+pub mod tls;
+
+pub use certificate::{Certificate, CertificateError, ServedCertificate};
+pub use health::Readiness;

@@ -1,0 +1,93 @@
+//! The webhook's listener. The API server keeps its connections open for 90 seconds after the last request and reuses
+//! them, so that an idle one is kept longer than that here; what is slow, or too many, is bounded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use super::certificate::ServedCertificate;
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a connection may wait for the head of its next request: idle time included, so longer than the 90 seconds
+/// after which the API server closes it.
+const HEAD: Duration = Duration::from_secs(120);
+/// Connections at a time.
+const CONNECTIONS: usize = 1_024;
+/// How long requests in flight may take to end at a shutdown.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long to wait after a failed accept: the process is out of descriptors, and spinning frees none.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// The TLS side: 1.2 and 1.3 with the provider's suites, `http/1.1` alone, as the API server calls webhooks.
+///
+/// # Errors
+/// When the provider supports neither version.
+pub fn config(certificate: Arc<ServedCertificate>) -> Result<ServerConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Accepts until the shutdown, then lets what is in flight end.
+pub async fn serve(listener: TcpListener, config: ServerConfig, router: Router, mut shutdown: watch::Receiver<bool>) {
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let (stream, place) = tokio::select! {
+            _ = shutdown.wait_for(|down| *down) => break,
+            accepted = accept(&listener, &places) => match accepted {
+                Some(accepted) => accepted,
+                None => continue,
+            },
+        };
+        let acceptor = acceptor.clone();
+        let service = TowerToHyperService::new(router.clone());
+        let watcher = graceful.watcher();
+        tokio::spawn(async move {
+            let _place = place;
+            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD)
+                .serve_connection(TokioIo::new(stream), service);
+            // A connection ends by an error whenever a client goes away.
+            let _ = watcher.watch(connection).await;
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still in flight at the end of the drain");
+    }
+}
+
+/// The next connection, with its place among the open ones.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            // Answers are small: waiting to fill a segment would only delay them.
+            let _ = stream.set_nodelay(true);
+            Some((stream, place))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(BACKOFF).await;
+            None
+        }
+    }
+}
