@@ -1,0 +1,89 @@
+use std::os::unix::fs::symlink;
+
+use super::folder::{BAD, DECLARATION, Folder, REGISTRY, good};
+
+#[test]
+fn standard_input_is_read() {
+    let folder = Folder::new(&[]);
+    let ran = folder.run_with(BAD, &["check", "--class", "Restricted", "-"]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.out.starts_with("-: Pod default/bad [Restricted]\n"), "{ran:?}");
+}
+
+#[test]
+fn folders_are_walked_once_and_hidden_files_are_not() {
+    let folder = Folder::new(&[
+        ("a/b/c.yml", BAD),
+        ("a/d.json", "{\"apiVersion\": \"v1\", \"kind\": \"Service\"}"),
+        (".git/e.yaml", "broken: ["),
+        ("a/.f.yaml", "broken: ["),
+        ("a/g.txt", "broken: ["),
+    ]);
+    symlink(folder.path(), folder.path().join("a/loop")).unwrap();
+    symlink("c.yml", folder.path().join("a/b/again.yaml")).unwrap();
+    let ran = folder.run(&["check", "--class", "Restricted", ".", "a/b/c.yml"]);
+    assert_eq!((ran.status, ran.err.as_str()), (1, ""), "{ran:?}");
+    assert!(ran.out.contains("1 object judged") && ran.out.contains("1 skipped"), "{ran:?}");
+}
+
+#[test]
+fn a_class_is_found_in_files_context_or_argument() {
+    let folder = Folder::new(&[("cw.yaml", DECLARATION), ("pod.yaml", BAD), ("context/all.yaml", REGISTRY)]);
+    let class = |args: &[&str]| folder.json(args)["findings"][0]["class"].as_str().map(str::to_owned);
+    assert_eq!(class(&["cw.yaml", "pod.yaml"]).as_deref(), Some("Restricted"));
+    assert_eq!(class(&["--context", "cw.yaml", "pod.yaml"]).as_deref(), Some("Restricted"));
+    assert_eq!(class(&["--class", "Sensitive", "pod.yaml"]).as_deref(), Some("Confidential"));
+    // What a namespace declares itself counts more than what the command line assumes.
+    assert_eq!(class(&["--class", "Secret", "cw.yaml", "pod.yaml"]).as_deref(), Some("Restricted"));
+    let assumed = folder.json(&["--class", "Restricted", "pod.yaml"])["notAssessed"].to_string();
+    assert!(assumed.contains("placement/provider-accredited") && assumed.contains("assumes an accepted declaration"));
+    let known = folder.json(&["--context", "context", "cw.yaml", "pod.yaml"])["notAssessed"].to_string();
+    assert!(!known.contains("placement/"), "{known}");
+}
+
+#[test]
+fn a_refused_declaration_refuses_its_workloads() {
+    let suspended = REGISTRY.replace("state: Active", "state: Suspended");
+    let folder = Folder::new(&[("a.yaml", DECLARATION), ("b.yaml", &suspended), ("c.yaml", &good())]);
+    let ran = folder.run(&["check", "."]);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(
+        ran.out.contains("a.yaml: CloudWorkload fbr-portal/workload")
+            && ran.out.contains("c.yaml: Pod fbr-portal/good")
+    );
+    assert!(ran.out.contains("provider ntc is Suspended, not Active"), "{ran:?}");
+}
+
+#[test]
+fn the_clusters_own_namespaces_are_not_judged() {
+    let pod = |namespace: &str| BAD.replace("{name: bad}", &format!("{{name: bad, namespace: {namespace}}}"));
+    let folder = Folder::new(&[("a.yaml", &pod("kube-system")), ("b.yaml", &pod("storage-system"))]);
+    folder.run(&["check", "a.yaml"]).fails_with(0, "nothing was judged");
+    folder.run(&["check", "b.yaml"]).fails_with(2, "no data class");
+    folder.run(&["check", "--system-namespace", "storage-system", "b.yaml"]).fails_with(0, "nothing was judged");
+}
+
+#[test]
+fn one_control_needs_no_class_and_denies() {
+    let folder = Folder::new(&[("a.yaml", BAD)]);
+    let ran = folder.run(&["check", "--control", "image/digest-pinned", "a.yaml"]);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(ran.out.contains("a.yaml: Pod default/bad\n") && ran.out.contains("1 denied, 0 warned"), "{ran:?}");
+    assert_eq!(folder.run(&["check", "--control", "pod/privileged", "a.yaml"]).status, 0);
+    // Without a class the strictest one's parameters hold; with one, its own.
+    assert_eq!(folder.run(&["check", "--control", "image/digest-pinned", "--class", "Open", "a.yaml"]).status, 0);
+    let set = ["check", "--control", "image/digest-pinned", "--set", "image/digest-pinned.demand=tag", "a.yaml"];
+    assert_eq!(folder.run(&set).status, 0);
+    let undeclared = folder.run(&["check", "--control", "placement/data-class-declared", "a.yaml"]);
+    assert_eq!(undeclared.status, 1, "{undeclared:?}");
+}
+
+#[test]
+fn the_pod_security_version_is_pinned() {
+    let sysctl = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  securityContext: {sysctls: [{name: net.ipv4.tcp_keepalive_time, value: \"1\"}]}\n  containers: [{name: a, image: a}]\n";
+    let folder = Folder::new(&[("a.yaml", sysctl)]);
+    let at = |version: &str| {
+        folder.run(&["check", "--control", "pod/sysctls", "--pod-security-version", version, "a.yaml"]).status
+    };
+    assert_eq!((at("v1.28"), at("v1.29")), (1, 0));
+}
