@@ -31,9 +31,9 @@ fn dispatch(matches: &clap::ArgMatches) -> anyhow::Result<ExitCode> {
 
 /// As a plugin of kubectl it is called `kubectl amanat`, and says so in its usage.
 fn command() -> clap::Command {
-    let plugin = std::env::args_os().next().is_some_and(|name| {
-        std::path::Path::new(&name).file_stem().is_some_and(|stem| stem == "kubectl-amanat")
-    });
+    let plugin = std::env::args_os()
+        .next()
+        .is_some_and(|name| std::path::Path::new(&name).file_stem().is_some_and(|stem| stem == "kubectl-amanat"));
     let command = Cli::command();
     if plugin { command.bin_name("kubectl amanat") } else { command }
 }

@@ -22,11 +22,7 @@ const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 const NODES: &str = "system:nodes";
 
 /// Answers a request of any entry but the registry's.
-pub(super) async fn decide(
-    state: &AdmissionState,
-    entry: Entry,
-    request: &Request<'_>,
-) -> Result<Answer, Unavailable> {
+pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Request<'_>) -> Result<Answer, Unavailable> {
     let Exit::Judge(kind, operation) = exits::of(request) else { return Ok(Answer::passed(Decision::NotJudged)) };
     let namespace = &*request.namespace;
     let of_namespace = !matches!(kind, Kind::Namespace | Kind::CloudWorkload);
@@ -119,12 +115,7 @@ fn decode(kind: Kind, request: &Request<'_>, object: Option<&RawValue>) -> Resul
 }
 
 /// What can't be read is refused, but for where nothing that could be in it would be: there, it is said.
-fn undecodable(
-    context: &LiveContext<'_>,
-    namespace: &str,
-    kind: Kind,
-    reason: String,
-) -> Result<Answer, Unavailable> {
+fn undecodable(context: &LiveContext<'_>, namespace: &str, kind: Kind, reason: String) -> Result<Answer, Unavailable> {
     let engine = context.engine(namespace).ok_or(Unavailable::NoBaseline)?;
     let of_namespace = !matches!(kind, Kind::Namespace | Kind::CloudWorkload);
     let undeclared = of_namespace && context.standing(namespace) == Some(Standing::Undeclared);

@@ -22,8 +22,7 @@ pub enum Entry {
 
 impl Entry {
     /// Every entry, in the order of the configuration.
-    pub const ALL: [Self; 5] =
-        [Self::Undeclared, Self::Governed, Self::Namespaces, Self::Declarations, Self::Registry];
+    pub const ALL: [Self; 5] = [Self::Undeclared, Self::Governed, Self::Namespaces, Self::Declarations, Self::Registry];
 
     /// The last part of its path and the first of its webhook's name.
     pub fn as_str(self) -> &'static str {
@@ -57,10 +56,7 @@ impl fmt::Display for Entry {
 }
 
 impl EncodeLabelValue for Entry {
-    fn encode(
-        &self,
-        encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>,
-    ) -> Result<(), std::fmt::Error> {
+    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
         EncodeLabelValue::encode(&self.as_str(), encoder)
     }
 }

@@ -50,9 +50,9 @@ fn kind(request: &Request<'_>) -> Option<Kind> {
     match subresource {
         "" => Kind::from_group_kind(&request.kind.group, &request.kind.kind),
         "scale" => {
-            let scaled = Kind::ALL.iter().find(|kind| {
-                kind.is_scalable() && kind.group() == request.resource.group && kind.plural() == resource
-            });
+            let scaled = Kind::ALL
+                .iter()
+                .find(|kind| kind.is_scalable() && kind.group() == request.resource.group && kind.plural() == resource);
             scaled.map(|_| Kind::Scale)
         }
         _ if request.resource.group.is_empty() && resource == Kind::Namespace.plural() => Some(Kind::Namespace),
@@ -87,7 +87,10 @@ mod tests {
             (exit("CONNECT", "", "PodExecOptions", "pods", "exec"), Exit::NotJudged),
             (exit("DELETE", "", "Pod", "pods", ""), Exit::NotJudged),
             (exit("UPDATE", "apps", "Deployment", "deployments", "status"), Exit::NotJudged),
-            (exit("DELETE", "amanat.dev", "CloudWorkload", "cloudworkloads", ""), judge(Kind::CloudWorkload, Operation::Delete)),
+            (
+                exit("DELETE", "amanat.dev", "CloudWorkload", "cloudworkloads", ""),
+                judge(Kind::CloudWorkload, Operation::Delete),
+            ),
             (exit("UPDATE", "", "Namespace", "namespaces", "finalize"), judge(Kind::Namespace, Operation::Update)),
             (exit("UPDATE", "", "Namespace", "namespaces", "status"), judge(Kind::Namespace, Operation::Update)),
             (exit("CREATE", "", "Secret", "secrets", ""), Exit::NotJudged),

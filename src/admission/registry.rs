@@ -121,7 +121,9 @@ fn problems(world: &World, name: &str, baseline: SecurityBaseline) -> Result<Opt
         Some(Fate::AnotherDefault { older }) => {
             return Ok(Some(format!("{older} is older and stays the default: this one is not in force")));
         }
-        Some(Fate::NoDefault) => return Ok(Some("there is no default baseline that this overlay could tighten".to_owned())),
+        Some(Fate::NoDefault) => {
+            return Ok(Some("there is no default baseline that this overlay could tighten".to_owned()));
+        }
         Some(Fate::NotDefault) => {
             return Ok(Some("it is neither the default nor an overlay: it is not in force".to_owned()));
         }

@@ -145,8 +145,7 @@ impl Answer {
     /// Refused because the decision failed.
     pub(super) fn panicked() -> Self {
         let message = "Amanat failed while it judged this request and refuses it; its log says where";
-        let refusal =
-            Refusal { code: 500, reason: "InternalError", message: message.to_owned(), causes: Vec::new() };
+        let refusal = Refusal { code: 500, reason: "InternalError", message: message.to_owned(), causes: Vec::new() };
         Self { refusal: Some(refusal), ..Self::passed(Decision::Panicked) }
     }
 
@@ -174,7 +173,8 @@ impl Answer {
             ("baseline", self.baseline.as_deref()),
             ("controls", Some(self.controls.as_str())),
         ];
-        annotations.extend(optional.into_iter().filter_map(|(key, value)| Some((key, value.filter(|v| !v.is_empty())?))));
+        annotations
+            .extend(optional.into_iter().filter_map(|(key, value)| Some((key, value.filter(|v| !v.is_empty())?))));
         let status = self.refusal.as_ref().map(|refusal| Status {
             status: "Failure",
             code: refusal.code,

@@ -24,11 +24,7 @@ pub fn router(state: Arc<AdmissionState>) -> Router {
     Router::new().route("/validate/{entry}", post(validate)).with_state(state)
 }
 
-async fn validate(
-    State(state): State<Arc<AdmissionState>>,
-    Path(entry): Path<String>,
-    http: HttpRequest,
-) -> Response {
+async fn validate(State(state): State<Arc<AdmissionState>>, Path(entry): Path<String>, http: HttpRequest) -> Response {
     let Some(entry) = Entry::from_path(&entry) else {
         return plain(StatusCode::NOT_FOUND, "no such entry");
     };

@@ -262,7 +262,8 @@ mod tests {
             for judges in control.judges {
                 for kind in judges.kinds.iter().copied().filter(|kind| kinds(*kind)) {
                     for operation in judges.operations {
-                        let triple = |resource: String| (kind.group().to_owned(), resource, operation.as_str().to_owned());
+                        let triple =
+                            |resource: String| (kind.group().to_owned(), resource, operation.as_str().to_owned());
                         triples.insert(triple(kind.plural().to_owned()));
                         for subresource in judges.subresources {
                             triples.insert(triple(format!("{}/{subresource}", kind.plural())));

@@ -6,9 +6,12 @@ use super::{Error, Status, output};
 
 /// Arguments of `baseline`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  amanat baseline show > baseline.yaml      a copy to start an own baseline from\n  \
+#[command(
+    after_help = "Examples:\n  amanat baseline show > baseline.yaml      a copy to start an own baseline from\n  \
                         amanat check --baseline baseline.yaml .   judge by it",
-          arg_required_else_help = true, disable_help_subcommand = true)]
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 pub struct BaselineArgs {
     #[command(subcommand)]
     action: Action,

@@ -15,8 +15,10 @@ use crate::control::Control;
 
 /// Arguments of `controls`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  amanat controls                         every control, and its effect in each class\n  \
-                        amanat controls --class Restricted      what one class switches on\n  amanat controls -o json")]
+#[command(
+    after_help = "Examples:\n  amanat controls                         every control, and its effect in each class\n  \
+                        amanat controls --class Restricted      what one class switches on\n  amanat controls -o json"
+)]
 pub struct ControlsArgs {
     /// Only what this class switches on
     #[arg(long, value_name = "CLASS")]
@@ -33,15 +35,17 @@ pub(super) fn run(args: &ControlsArgs) -> Result<Status, Error> {
     let regime = regime::build(&args.regime, &[], &[], None).map_err(|none| match none {
         regime::NoRegime::Arguments(error) => error,
         regime::NoRegime::Inputs(errors) => {
-            let texts = errors.iter().map(|error| crate::report::text::error(error, crate::report::text::Colour::Never));
+            let texts =
+                errors.iter().map(|error| crate::report::text::error(error, crate::report::text::Colour::Never));
             Error::Usage(texts.collect::<Vec<_>>().join("\n"))
         }
     })?;
     let effective = &regime.effective;
     let rank = args.class.as_deref().map(|class| regime::rank_of(effective, class)).transpose()?;
-    let shown = catalogue::ALL.iter().copied().filter(|control| {
-        rank.is_none_or(|rank| effect(effective, control, rank) != Effect::Disabled)
-    });
+    let shown = catalogue::ALL
+        .iter()
+        .copied()
+        .filter(|control| rank.is_none_or(|rank| effect(effective, control, rank) != Effect::Disabled));
     let shown: Vec<&'static Control> = shown.collect();
     let text = match args.output {
         Format::Text => table(effective, &shown, rank),

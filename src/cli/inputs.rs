@@ -45,7 +45,8 @@ impl Inputs {
                 }
             } else if path.is_dir() {
                 if !inputs.walk(path, 0, &mut seen) {
-                    let message = "no manifests in it: files that end in .yaml, .yml or .json are read, hidden ones are not";
+                    let message =
+                        "no manifests in it: files that end in .yaml, .yml or .json are read, hidden ones are not";
                     inputs.fail(shown(path), message);
                 }
             } else {

@@ -125,7 +125,8 @@ impl<'a> Objects<'a> {
                 }
             }
         }
-        let mut declared: BTreeSet<&str> = known.into_iter().flat_map(|known| known.declarations.keys()).map(String::as_str).collect();
+        let mut declared: BTreeSet<&str> =
+            known.into_iter().flat_map(|known| known.declarations.keys()).map(String::as_str).collect();
         declared.extend(objects.judged.iter().filter(|object| object.subject.kind == Kind::CloudWorkload).filter_map(
             |object| Some(object.subject.metadata.namespace.as_str()).filter(|namespace| !namespace.is_empty()),
         ));
@@ -186,8 +187,10 @@ impl<'a> Objects<'a> {
                 let meant = Kind::ALL.iter().find(|known| known.name() == kind && **known != Kind::Scale);
                 match meant.filter(|_| !group.contains('.')) {
                     Some(meant) => {
-                        let group = if meant.group().is_empty() { String::new() } else { format!("{}/", meant.group()) };
-                        let message = format!("{api_version} has no {kind}; write apiVersion: {group}{}", meant.version());
+                        let group =
+                            if meant.group().is_empty() { String::new() } else { format!("{}/", meant.group()) };
+                        let message =
+                            format!("{api_version} has no {kind}; write apiVersion: {group}{}", meant.version());
                         self.errors.push(origin.error("apiVersion", message));
                     }
                     None => self.unjudged = self.unjudged.saturating_add(1),

@@ -135,7 +135,8 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
     let readiness = Readiness::new(Arc::clone(&index), Arc::clone(&served), stopping.clone());
     let fence = Fence::new(Arc::clone(&clock));
     let writer = Writer::new(client.clone(), fence.clone());
-    let election = Election::new(client.clone(), &settings.namespace, LEASE, &settings.identity, Arc::clone(&clock), fence);
+    let election =
+        Election::new(client.clone(), &settings.namespace, LEASE, &settings.identity, Arc::clone(&clock), fence);
     let leading = election.subscribe();
 
     let mut registry = Registry::with_prefix("amanat");
@@ -145,8 +146,7 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
     reconciled.register(&mut registry);
 
     let lookup = LiveLookup::new(client.clone(), Arc::clone(&index));
-    let state =
-        AdmissionState::new(Arc::clone(&index), lookup, Arc::clone(&settings), counted, Arc::clone(&clock));
+    let state = AdmissionState::new(Arc::clone(&index), lookup, Arc::clone(&settings), counted, Arc::clone(&clock));
     let config = tls::config(Arc::clone(&served)).map_err(|error| Error::Internal(format!("TLS: {error}")))?;
 
     let mut tasks: JoinSet<&'static str> = JoinSet::new();
@@ -162,7 +162,13 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
             "index"
         }
     });
-    tasks.spawn(keep_certificate(client.clone(), Arc::clone(&settings), names, Arc::clone(&clock), Arc::clone(&served)));
+    tasks.spawn(keep_certificate(
+        client.clone(),
+        Arc::clone(&settings),
+        names,
+        Arc::clone(&clock),
+        Arc::clone(&served),
+    ));
     let serving = tokio::spawn(tls::serve(webhook, config, admission::router(Arc::new(state)), closing));
     let candidate = tokio::spawn(election.run(stopping.clone()));
     tasks.spawn(reconcile(

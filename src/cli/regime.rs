@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Error;
 use super::explain::find;
 use super::inputs::Inputs;
 use super::objects::{Objects, Origin};
-use super::Error;
 use crate::api::{ControlSpec, Effect, SecurityBaseline, SecurityBaselineSpec};
 use crate::baseline::{Effective, Mode, Problem, Problems, shipped, unknown};
 use crate::control::Control;
@@ -107,7 +107,8 @@ fn compile(
         let rank = rank.unwrap_or(effective.regime.classes.len().saturating_sub(1));
         effective = effective.only(only, rank);
         for (_, overlay) in &mut joined {
-            let named = only.iter().filter(|control| overlay.controls.iter().any(|terms| terms.control.id == control.id));
+            let named =
+                only.iter().filter(|control| overlay.controls.iter().any(|terms| terms.control.id == control.id));
             let named: Vec<&'static Control> = named.copied().collect();
             *overlay = overlay.only(&named, rank);
         }

@@ -87,7 +87,14 @@ pub struct Election {
 
 impl Election {
     /// A candidate for the lease of a namespace.
-    pub fn new(client: Client, namespace: &str, name: &str, identity: &str, clock: Arc<dyn Clock>, fence: Fence) -> Self {
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        name: &str,
+        identity: &str,
+        clock: Arc<dyn Clock>,
+        fence: Fence,
+    ) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
@@ -192,7 +199,11 @@ impl Election {
                 lease_duration_seconds: i32::try_from(LEASE.as_secs()).ok(),
                 acquire_time: old_spec.acquire_time.filter(|_| held).or_else(|| Some(now.clone())),
                 renew_time: Some(now),
-                lease_transitions: Some(if held || old.is_none() { transitions } else { transitions.saturating_add(1) }),
+                lease_transitions: Some(if held || old.is_none() {
+                    transitions
+                } else {
+                    transitions.saturating_add(1)
+                }),
                 ..LeaseSpec::default()
             }),
         }

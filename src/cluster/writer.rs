@@ -15,14 +15,8 @@ use super::world::{NamespaceEntry, World};
 use crate::api::{CloudServiceProvider, CloudWorkload, PublicSectorEntity, SecurityBaseline};
 
 /// The kinds that are watched.
-pub(super) const KINDS: [&str; 6] = [
-    "Namespace",
-    "CloudWorkload",
-    "CloudServiceProvider",
-    "PublicSectorEntity",
-    "SecurityBaseline",
-    "EndpointSlice",
-];
+pub(super) const KINDS: [&str; 6] =
+    ["Namespace", "CloudWorkload", "CloudServiceProvider", "PublicSectorEntity", "SecurityBaseline", "EndpointSlice"];
 
 /// The state behind the worlds.
 #[derive(Default)]
@@ -67,7 +61,9 @@ impl Writer {
                 Message::Namespace(event) => namespaces.extend(self.namespaces.take(event)),
                 Message::Declaration(event) => namespaces.extend(self.declarations.take(event)),
                 Message::Baseline(event) => baselines.extend(self.baselines.take(event)),
-                Message::Provider(event) => changes.extend(self.providers.take(event).into_iter().map(Change::Provider)),
+                Message::Provider(event) => {
+                    changes.extend(self.providers.take(event).into_iter().map(Change::Provider))
+                }
                 Message::Entity(event) => changes.extend(self.entities.take(event).into_iter().map(Change::Entity)),
                 Message::Endpoints(event) => self.api_server(event, &mut changes),
             }
@@ -194,7 +190,8 @@ mod tests {
         let mut writer = Writer::default();
         writer.take([baseline("pk", 1, |_| {})].into_iter());
         let before = writer.world().engines.clone().unwrap();
-        let changed = baseline("pk", 1, |baseline| baseline.status = Some(crate::api::SecurityBaselineStatus::default()));
+        let changed =
+            baseline("pk", 1, |baseline| baseline.status = Some(crate::api::SecurityBaselineStatus::default()));
         writer.take([changed].into_iter());
         assert!(Arc::ptr_eq(&before, writer.world().engines.as_ref().unwrap()));
     }

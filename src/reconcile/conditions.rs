@@ -19,8 +19,7 @@ impl<'a> Conditions<'a> {
     }
 
     pub(super) fn set(&mut self, kind: &str, state: impl Into<State>, reason: &str, message: impl Into<String>) {
-        let built =
-            condition::condition(self.previous, kind, state.into(), reason, message, self.generation, self.now);
+        let built = condition::condition(self.previous, kind, state.into(), reason, message, self.generation, self.now);
         self.built.push(built);
     }
 

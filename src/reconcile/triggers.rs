@@ -49,7 +49,9 @@ async fn watch<K>(
     let mut events = watcher(api, config).default_backoff().boxed();
     while let Some(event) = events.next().await {
         let object = match event {
-            Ok(watcher::Event::Apply(object) | watcher::Event::Delete(object) | watcher::Event::InitApply(object)) => object,
+            Ok(watcher::Event::Apply(object) | watcher::Event::Delete(object) | watcher::Event::InitApply(object)) => {
+                object
+            }
             Ok(watcher::Event::Init | watcher::Event::InitDone) => continue,
             Err(error) => {
                 tracing::debug!(%error, "a watch is taken up again");
@@ -76,7 +78,8 @@ impl Reconciler {
             // A namespace's class decides which flows others are granted to it, too.
             Change::Namespace(name) => workloads(&|workload| {
                 let network = workload.spec.network.as_ref();
-                let mut flows = network.into_iter().flat_map(|network| network.ingress_from.iter().chain(&network.egress_to));
+                let mut flows =
+                    network.into_iter().flat_map(|network| network.ingress_from.iter().chain(&network.egress_to));
                 flows.any(|flow| flow.namespace == *name)
             }),
             Change::Provider(name) => workloads(&|workload| workload.spec.provider == *name),

@@ -14,6 +14,7 @@ spec:
   displayName: National Telecommunication Corporation
   grade: Accredited
   state: Active
+  validFrom: \"2026-01-01T00:00:00Z\"
   validUntil: \"2126-01-01T00:00:00Z\"
   maxDataClass: Secret
   models: [Government, Public]

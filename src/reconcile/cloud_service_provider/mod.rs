@@ -54,7 +54,12 @@ pub fn status(provider: &CloudServiceProvider, workloads: u32, now: Timestamp) -
         (_, true) => conditions.set(IN_DATE, false, reason::EXPIRED, "validUntil is over"),
         _ => conditions.set(IN_DATE, true, reason::VALID, "between validFrom and validUntil"),
     }
-    conditions.set(EVIDENCE_CURRENT, State::Unknown, reason::NOT_ASSESSED, "certificates and audits are not assessed yet");
+    conditions.set(
+        EVIDENCE_CURRENT,
+        State::Unknown,
+        reason::NOT_ASSESSED,
+        "certificates and audits are not assessed yet",
+    );
     let active = spec.state == ProviderState::Active && !early && !late;
     if active {
         conditions.set(READY, true, reason::AS_DECLARED, format!("counts as {effective}"));

@@ -91,7 +91,11 @@ pub enum Policies {
 }
 
 impl Judged<'_> {
-    fn label_facts<'a>(&'a self, labels: &'a BTreeMap<String, String>, ours: &'a BTreeSet<String>) -> labels::Facts<'a> {
+    fn label_facts<'a>(
+        &'a self,
+        labels: &'a BTreeMap<String, String>,
+        ours: &'a BTreeSet<String>,
+    ) -> labels::Facts<'a> {
         labels::Facts { engine: self.engine, governed: self.governed, server_minor: self.server_minor, labels, ours }
     }
 

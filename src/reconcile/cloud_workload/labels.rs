@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
     use crate::baseline::{self, Effective, Mode};
-    use crate::control::{Acceptance, Cap, Finding, FieldPath, Grace};
+    use crate::control::{Acceptance, Cap, FieldPath, Finding, Grace};
 
     fn engine() -> Engine {
         let shipped = baseline::shipped().unwrap();
@@ -300,10 +300,8 @@ mod tests {
     #[test]
     fn class_is_written_when_accepted_and_never_lowered_or_left_out() {
         let engine = engine();
-        let refused = Acceptance {
-            reasons: vec![Finding::new(FieldPath::of(&["spec"]), "no", "none")],
-            ..Acceptance::default()
-        };
+        let refused =
+            Acceptance { reasons: vec![Finding::new(FieldPath::of(&["spec"]), "no", "none")], ..Acceptance::default() };
         for (there, rank, accepted, expected) in [
             (None, "Restricted", true, Some("Restricted")),
             (None, "Restricted", false, None),

@@ -46,8 +46,7 @@ pub fn plan(wanted: Vec<NetworkPolicy>, live: &[NetworkPolicy], owner: &OwnerRef
         .filter(|(name, _)| !is_wanted(name))
         .map(|(name, uid)| Step::Delete { name, uid })
         .collect();
-    let mut steps: Vec<Step> =
-        wanted.into_iter().filter_map(|policy| step(policy, &live, owner)).collect();
+    let mut steps: Vec<Step> = wanted.into_iter().filter_map(|policy| step(policy, &live, owner)).collect();
     // The policy that denies is the first that is built: last, it cuts nothing that was asked for.
     steps.reverse();
     steps.extend(removals);
@@ -211,7 +210,11 @@ mod tests {
             ("narrowed", narrow, "heal a"),
             ("no label", |policy| policy.metadata.labels = None, "heal a"),
             ("no owner", |policy| policy.metadata.owner_references = None, "heal a"),
-            ("of a declaration that is gone", |policy| policy.metadata.owner_references = Some(vec![owner("old")]), "heal a"),
+            (
+                "of a declaration that is gone",
+                |policy| policy.metadata.owner_references = Some(vec![owner("old")]),
+                "heal a",
+            ),
             ("someone else's and equal", strip, "apply a"),
             (
                 "someone else's and different",

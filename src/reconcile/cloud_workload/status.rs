@@ -108,7 +108,11 @@ fn accepted(standing: &Standing, regime: &Regime) -> Outcome {
     };
     if acceptance.accepted() {
         let class = standing.governed().map_or("", |governed| regime.class_name(governed.rank));
-        return Outcome::new(true, reason::PLACEMENT_PERMITTED, format!("the placement is permitted for class {class}"));
+        return Outcome::new(
+            true,
+            reason::PLACEMENT_PERMITTED,
+            format!("the placement is permitted for class {class}"),
+        );
     }
     let reason = if acceptance.reasons.is_empty() { reason::REFERENCE_MISSING } else { reason::PLACEMENT_REFUSED };
     Outcome::new(false, reason, against(acceptance))
@@ -130,12 +134,14 @@ fn controls_applied(engine: &Engine, governed: &Governed, applied: &Applied) -> 
     let mut wrong: Vec<(&'static str, String)> = Vec::new();
     wrong.extend(applied.failures.iter().map(|failure| (reason::APPLY_FAILED, failure.clone())));
     wrong.extend(applied.conflicts.iter().map(|name| {
-        let message = format!("NetworkPolicy {name} belongs to someone else and says something else: rename or delete it");
+        let message =
+            format!("NetworkPolicy {name} belongs to someone else and says something else: rename or delete it");
         (reason::CONFLICT, message)
     }));
     wrong.extend(applied.unknown_class.iter().map(|label| {
         let classes = engine.regime.class_names();
-        let message = format!("the namespace's class label says {label}, which is none of {classes}: the highest holds");
+        let message =
+            format!("the namespace's class label says {label}, which is none of {classes}: the highest holds");
         (reason::CONFLICT, message)
     }));
     if let Policies::Built { withheld, api_server_unknown, .. } = &applied.policies {
@@ -158,7 +164,9 @@ fn controls_applied(engine: &Engine, governed: &Governed, applied: &Applied) -> 
             cap.effect, cap.until
         ),
         (Policies::NotDenied(effect), None) => {
-            format!("labels are as they should be; network/default-deny is {effect} here, so no NetworkPolicies are built")
+            format!(
+                "labels are as they should be; network/default-deny is {effect} here, so no NetworkPolicies are built"
+            )
         }
         (Policies::Nobody, _) => "labels are as they should be".to_owned(),
     };

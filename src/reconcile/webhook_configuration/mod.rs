@@ -45,7 +45,8 @@ pub async fn reconcile(reconciler: &Reconciler) -> Result<Option<Duration>, Appl
     if others {
         let name = rules::NAME;
         let owners = configuration.metadata.owner_references.clone();
-        let patch = json!({"metadata": {"ownerReferences": owners, "resourceVersion": applied.metadata.resource_version}});
+        let patch =
+            json!({"metadata": {"ownerReferences": owners, "resourceVersion": applied.metadata.resource_version}});
         let params = kube::api::PatchParams::default();
         reconciler.writer.within(api.patch(name, &params, &kube::api::Patch::Merge(&patch))).await?;
     }
