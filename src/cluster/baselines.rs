@@ -40,11 +40,10 @@ pub struct BaselineState {
 }
 
 impl BaselineState {
-    /// In a few words why nothing that is written is in force, for logs and the readiness answer: names and categories
-    /// alone.
+    /// Why nothing that is written is in force, for the readiness answer.
     pub fn reason(&self) -> String {
         let problem = self.fates.iter().find_map(|(name, fate)| match fate {
-            Fate::Problems(problems) => Some(format!("SecurityBaseline {name}: {}", problems.category())),
+            Fate::Problems(problems) => Some(format!("SecurityBaseline {name}: {problems}")),
             _ => None,
         });
         problem.unwrap_or_else(|| "there is no default SecurityBaseline".to_owned())

@@ -2,17 +2,18 @@
 //! them, so that an idle one is kept longer than that here; what is slow, or too many, is bounded.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
 
 use super::certificate::ServedCertificate;
 
@@ -21,6 +22,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a connection may wait for the head of its next request: idle time included, so longer than the 90 seconds
 /// after which the API server closes it.
 const HEAD: Duration = Duration::from_secs(120);
+/// How long a new connection may take until its first request has arrived: nobody connects to say nothing.
+const FIRST: Duration = Duration::from_secs(15);
 /// Connections at a time.
 const CONNECTIONS: usize = 1_024;
 /// How long requests in flight may take to end at a shutdown.
@@ -56,22 +59,41 @@ pub async fn serve(listener: TcpListener, config: ServerConfig, router: Router, 
             },
         };
         let acceptor = acceptor.clone();
-        let service = TowerToHyperService::new(router.clone());
+        let router = router.clone();
         let watcher = graceful.watcher();
         tokio::spawn(async move {
             let _place = place;
             let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
+            let asked = Arc::new(AtomicBool::new(false));
+            let service = hyper::service::service_fn({
+                let asked = Arc::clone(&asked);
+                move |request| {
+                    asked.store(true, Ordering::Relaxed);
+                    router.clone().oneshot(request)
+                }
+            });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)
                 .serve_connection(TokioIo::new(stream), service);
-            // A connection ends by an error whenever a client goes away.
-            let _ = watcher.watch(connection).await;
+            tokio::select! {
+                // A connection ends by an error whenever a client goes away.
+                _ = watcher.watch(connection) => {}
+                () = silence(&asked) => {}
+            }
         });
     }
     drop(listener);
     if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still in flight at the end of the drain");
+    }
+}
+
+/// Ends when nothing was asked in time.
+async fn silence(asked: &AtomicBool) {
+    tokio::time::sleep(FIRST).await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }
 
