@@ -13,7 +13,7 @@ pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
 
 /// Why a body is no review that can be answered. Nothing of the body is in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
+pub(super) enum Malformed {
     /// The body is empty.
     #[error("the body is empty: an AdmissionReview of admission.k8s.io/v1 is expected")]
     Empty,
@@ -33,7 +33,7 @@ pub enum Malformed {
 
 impl Malformed {
     /// A bounded label.
-    pub fn category(&self) -> &'static str {
+    pub(super) fn category(&self) -> &'static str {
         match self {
             Self::Empty => "empty",
             Self::Unreadable(_) => "unreadable",
@@ -57,7 +57,7 @@ struct Review<'a> {
 
 /// Group, version and kind.
 #[derive(Debug, Default, Deserialize)]
-pub struct GroupVersionKind<'a> {
+pub(super) struct GroupVersionKind<'a> {
     /// API group; empty for the core group.
     #[serde(borrow, default)]
     pub group: Cow<'a, str>,
@@ -68,7 +68,7 @@ pub struct GroupVersionKind<'a> {
 
 /// Group, version and resource.
 #[derive(Debug, Default, Deserialize)]
-pub struct GroupVersionResource<'a> {
+pub(super) struct GroupVersionResource<'a> {
     /// API group; empty for the core group.
     #[serde(borrow, default)]
     pub group: Cow<'a, str>,
@@ -79,7 +79,7 @@ pub struct GroupVersionResource<'a> {
 
 /// Who asks.
 #[derive(Default, Deserialize)]
-pub struct UserInfo<'a> {
+pub(super) struct UserInfo<'a> {
     /// The user's name.
     #[serde(borrow, default)]
     pub username: Cow<'a, str>,
@@ -90,7 +90,7 @@ pub struct UserInfo<'a> {
 
 impl UserInfo<'_> {
     /// The groups. A list that can't be read is nobody's group.
-    pub fn groups(&self) -> Vec<String> {
+    pub(super) fn groups(&self) -> Vec<String> {
         self.groups.and_then(|groups| serde_json::from_str(groups.get()).ok()).unwrap_or_default()
     }
 }
@@ -98,7 +98,7 @@ impl UserInfo<'_> {
 /// One request of the API server.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Request<'a> {
+pub(super) struct Request<'a> {
     /// What the answer must carry.
     #[serde(borrow, default)]
     pub uid: Cow<'a, str>,
@@ -133,7 +133,7 @@ pub struct Request<'a> {
 
 impl Request<'_> {
     /// The operation; none for `CONNECT`, which carries no object that is judged.
-    pub fn operation(&self) -> Option<Operation> {
+    pub(super) fn operation(&self) -> Option<Operation> {
         [Operation::Create, Operation::Update, Operation::Delete]
             .into_iter()
             .find(|operation| operation.as_str() == self.operation)
@@ -144,7 +144,7 @@ impl Request<'_> {
 ///
 /// # Errors
 /// What is wrong with it; none of these can be answered by a review, since no uid is known.
-pub fn read(body: &[u8]) -> Result<Request<'_>, Malformed> {
+pub(super) fn read(body: &[u8]) -> Result<Request<'_>, Malformed> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Malformed::Empty);
     }

@@ -42,10 +42,9 @@ pub(super) async fn decide(state: &AdmissionState, request: &Request<'_>) -> Res
     }
 }
 
-fn parse<K: DeserializeOwned>(object: Option<&RawValue>, kind: &str) -> Result<K, Answer> {
-    let Some(object) = object else { return Err(Answer::undecodable(format!("the request carries no {kind}"))) };
-    serde_json::from_str(object.get())
-        .map_err(|error| Answer::undecodable(format!("the {kind} can't be read (byte {})", error.column())))
+fn parse<K: DeserializeOwned>(object: Option<&RawValue>, kind: &str) -> Result<K, String> {
+    let Some(object) = object else { return Err(format!("the request carries no {kind}")) };
+    serde_json::from_str(object.get()).map_err(|error| format!("the {kind} can't be read (byte {})", error.column()))
 }
 
 /// What is wrong with an object, and the fields of it that are not acted upon.
@@ -54,7 +53,7 @@ type Looked = (Vec<Invalid>, Vec<&'static str>);
 fn object<K: DeserializeOwned>(request: &Request<'_>, kind: &str, look: impl Fn(&K) -> Looked) -> Answer {
     let object = match parse::<K>(request.object, kind) {
         Ok(object) => object,
-        Err(answer) => return answer,
+        Err(reason) => return Answer::undecodable(reason),
     };
     let (invalid, inert) = look(&object);
     if !invalid.is_empty() {
@@ -78,7 +77,7 @@ fn refuse(kind: &str, invalid: &[Invalid]) -> Answer {
 fn baseline(state: &AdmissionState, request: &Request<'_>) -> Answer {
     let mut baseline = match parse::<SecurityBaseline>(request.object, "SecurityBaseline") {
         Ok(baseline) => baseline,
-        Err(answer) => return answer,
+        Err(reason) => return Answer::undecodable(reason),
     };
     let old = parse::<SecurityBaseline>(request.old_object, "SecurityBaseline").ok();
     // Labels and finalizers of one that got in otherwise can still be changed, and one that is going may go.
