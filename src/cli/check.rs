@@ -1,126 +1,160 @@
 //! `amanat check [FILE|DIR|-]…`
 
+#![expect(clippy::disallowed_methods, reason = "the wall clock is read once, here")]
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
+use super::context::OfflineContext;
 use super::explain::find;
 use super::inputs::Inputs;
-use super::judge::{Question, judge};
+use super::judge::{Question, judge, out_of_order};
 use super::objects::Objects;
 use super::regime::{self, NoRegime, RegimeArgs};
 use super::{ColourWhen, Error, Status, output};
 use crate::control::Control;
-use crate::report::{InputError, Report, json, text};
+use crate::report::{InputError, Report, escape, json, text};
 
 /// Arguments of `check`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  amanat check manifests/\n  amanat check --class Restricted deployment.yaml\n  \
-    helm template app charts/app | amanat check --context registry/ -\n  \
-    amanat check --control image/digest-pinned -o json manifests/\n  \
-    amanat check --set image/approved-registries.registries=[registry.example.org] manifests/\n\n\
-    Exit status: 0 nothing is refused, 1 findings, 2 a wrong argument or an unreadable input (findings are printed\n\
-    all the same).")]
+#[derive(Debug, Default, Args)]
+#[command(
+    after_help = "Examples:\n  amanat check manifests/                              a folder with its CloudWorkload\n  \
+                        helm template . | amanat check -n fbr-portal --context registry/ -\n  \
+                        amanat check --class Restricted app.yaml             assume that the namespace holds a class\n  \
+                        amanat check --control image/digest-pinned app.yaml  one control, whatever the class\n  \
+                        amanat check --set image/approved-registries.registries=[registry.example.org] .\n  \
+                        amanat check -o json . > findings.json\n\n\
+                        Exit status: 0 nothing is refused, 1 findings (with --strict: warnings too), 2 a wrong argument or\n\
+                        an input that can't be read or judged; findings are printed all the same."
+)]
 pub struct CheckArgs {
-    /// Manifests: files, folders, or - for standard input
+    /// Files, folders (.yaml, .yml and .json in them, hidden ones not) or - for standard input
     #[arg(value_name = "FILE|DIR|-")]
-    pub files: Vec<PathBuf>,
-    /// The class of namespaces whose CloudWorkload isn't among the inputs
-    #[arg(long, value_name = "CLASS")]
+    pub paths: Vec<PathBuf>,
+    /// The class of namespaces whose CloudWorkload isn't among the inputs; its declaration is assumed to be accepted
+    #[arg(long, value_name = "NAME")]
     pub class: Option<String>,
-    /// Evaluate only this control, at Deny and whatever the class; repeatable
-    #[arg(long = "control", value_name = "ID")]
-    pub controls: Vec<String>,
-    /// Files or folders that are known and not judged: the registry, CloudWorkloads of other repositories; repeatable
-    #[arg(long, value_name = "FILE|DIR")]
+    /// Evaluate this control only, at Deny and without a class; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub control: Vec<String>,
+    /// Take CloudWorkloads, providers, entities and namespaces from here too, without judging them; may be repeated
+    #[arg(long, value_name = "DIR")]
     pub context: Vec<PathBuf>,
-    /// The namespace of manifests that name none
-    #[arg(short, long, value_name = "NAME")]
-    pub namespace: Option<String>,
-    /// The format of the output
-    #[arg(short, long, visible_alias = "format", value_enum, value_name = "FORMAT", default_value = "text")]
-    pub output: Format,
-    /// Let warnings count as findings
-    #[arg(long)]
-    pub strict: bool,
-    /// What decides
+    /// The baseline.
     #[command(flatten)]
     pub regime: RegimeArgs,
-    /// Judge as if it were this instant
-    #[arg(long, value_name = "RFC 3339", hide = true)]
+    /// The namespace of objects that name none
+    #[arg(short, long, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// A namespace that is the cluster's own and not judged, beside kube-system and its like; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub system_namespace: Vec<String>,
+    /// How to print the findings
+    #[arg(short, long, visible_alias = "format", value_enum, default_value = "text")]
+    pub output: Format,
+    /// Let warnings fail the run too
+    #[arg(long)]
+    pub strict: bool,
+    /// The instant to judge at, in RFC 3339
+    #[arg(long, hide = true, value_name = "INSTANT")]
     pub now: Option<Timestamp>,
 }
 
-/// Formats of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// A format of findings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people
+    #[default]
     Text,
-    /// For programs; its shape is kept
+    /// For programs: a stable contract
     Json,
 }
 
-pub(super) fn run(args: &CheckArgs, colour: ColourWhen) -> Result<Status, Error> {
-    if args.files.is_empty() {
-        return Err(Error::Usage("name files or folders to check, or - for standard input".to_owned()));
-    }
-    let only = args.controls.iter().map(|id| find(id)).collect::<Result<Vec<&'static Control>, Error>>()?;
-    let beside_read = Inputs::read(&args.context);
-    let beside = Objects::collect(&beside_read, None, None);
-    let read = Inputs::read(&args.files);
-    let mut inputs = Objects::collect(&read, args.namespace.as_deref(), Some(&beside));
-    inputs.errors.extend(beside.errors.iter().cloned());
-    if inputs.count() == 0 && inputs.errors.is_empty() {
-        inputs.errors.extend(args.files.first().map(|file| InputError {
-            file: file.display().to_string(),
-            document: None,
-            line: None,
-            column: None,
-            message: "there is no object in it".to_owned(),
-        }));
-    }
-    let among_inputs = if inputs.baselines.is_empty() { &beside.baselines } else { &inputs.baselines };
-    let regime = match regime::build(&args.regime, among_inputs, &only, args.class.as_deref()) {
-        Ok(regime) => regime,
-        Err(NoRegime::Arguments(error)) => return Err(error),
-        Err(NoRegime::Inputs(errors)) => {
-            inputs.errors.extend(errors);
-            let mut report = Report { errors: inputs.errors, ..Report::default() };
-            report.sort();
-            return finish(args, colour, &report);
-        }
-    };
-    let class = args.class.as_deref().map(|class| regime::rank_of(&regime.effective, class)).transpose()?;
-    let question = Question { regime: &regime, class, only: !only.is_empty(), now: args.now.unwrap_or_else(now) };
-    let report = judge(&question, &inputs, &beside);
-    if report.objects == 0 && report.errors.is_empty() {
-        output::complain("nothing was judged: none of the objects is of a kind that a control judges");
-    }
-    finish(args, colour, &report)
+/// What a run found.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The findings and errors.
+    pub report: Report,
+    /// What to know about the run as a whole.
+    pub warnings: Vec<String>,
 }
 
-fn finish(args: &CheckArgs, colour: ColourWhen, report: &Report) -> Result<Status, Error> {
+pub(super) fn run(args: &CheckArgs, colour: ColourWhen) -> Result<Status, Error> {
+    if args.paths.is_empty() {
+        let message = "nothing to check: name files, folders or - for standard input, as in `amanat check manifests/`";
+        return Err(Error::Usage(message.to_owned()));
+    }
+    let outcome = check(args, &Inputs::read(&args.paths))?;
+    let report = &outcome.report;
     match args.output {
-        Format::Text => output::print(&text::render(report, colour.stdout()))?,
+        Format::Text => {
+            for error in &report.errors {
+                output::complain(&text::error(error, colour.stderr()));
+            }
+            output::print(&text::render(report, colour.stdout()))?;
+        }
         Format::Json => {
-            let json = json::render(report).map_err(|error| Error::Internal(format!("the report: {error}")))?;
-            output::print(&json)?;
+            output::print(&json::render(report).map_err(|error| Error::Internal(error.to_string()))?)?;
         }
     }
-    for error in &report.errors {
-        output::complain(&text::error(error, colour.stderr()));
+    for warning in &outcome.warnings {
+        output::complain(&format!("{} {}", colour.stderr().yellow("warning:"), escape(warning)));
     }
-    Ok(if !report.errors.is_empty() {
-        Status::Unreadable
-    } else if report.fails(args.strict) {
-        Status::Findings
-    } else {
-        Status::Clean
+    Ok(match (report.errors.is_empty(), report.fails(args.strict)) {
+        (false, _) => Status::Unreadable,
+        (true, true) => Status::Findings,
+        (true, false) => Status::Clean,
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line is where the instant of a check comes from")]
-fn now() -> Timestamp {
-    Timestamp::now()
+/// Judges inputs.
+///
+/// # Errors
+/// When the arguments are wrong. What is wrong with the inputs is in the report.
+pub fn check(args: &CheckArgs, inputs: &Inputs) -> Result<Outcome, Error> {
+    let only = args.control.iter().map(|id| find(id)).collect::<Result<Vec<&'static Control>, _>>()?;
+    let around = Inputs::read(&args.context);
+    let beside = Objects::collect(&around, None, None);
+    let objects = Objects::collect(inputs, args.namespace.as_deref(), Some(&beside));
+    let baselines = if objects.baselines.is_empty() { &beside.baselines } else { &objects.baselines };
+    let mut outcome = Outcome::default();
+    let report = &mut outcome.report;
+    report.errors.extend(objects.errors.iter().chain(&beside.errors).cloned());
+    let regime = match regime::build(&args.regime, baselines, &only, args.class.as_deref()) {
+        Ok(regime) => regime,
+        Err(NoRegime::Arguments(error)) => return Err(error),
+        Err(NoRegime::Inputs(errors)) => {
+            report.errors.extend(errors);
+            report.sort();
+            return Ok(outcome);
+        }
+    };
+    report.baseline.clone_from(&regime.effective.regime.baseline);
+    report.version.clone_from(&regime.effective.regime.version);
+    report.skipped = objects.unjudged.saturating_add(objects.passed_over).saturating_add(objects.registered());
+    let class = args.class.as_deref().map(|class| regime::rank_of(&regime.effective, class)).transpose()?;
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let question = Question { class, only: &only, system: &args.system_namespace, now };
+    let mut context = OfflineContext { inputs: &objects, beside: &beside, classes: Default::default() };
+    judge(&objects, &mut context, &regime, &question, report);
+    if objects.count() == 0 && report.errors.is_empty() {
+        report.errors.push(no_object(args));
+    } else if report.objects == 0 && report.errors.is_empty() {
+        let message = format!(
+            "nothing was judged: none of the {} objects is of a kind or in a namespace that is judged",
+            report.skipped
+        );
+        outcome.warnings.push(message);
+    }
+    outcome.warnings.extend(out_of_order(&objects));
+    outcome.report.sort();
+    Ok(outcome)
+}
+
+fn no_object(args: &CheckArgs) -> InputError {
+    let file = args.paths.first().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
+    let message = "no Kubernetes object in it: nothing was checked".to_owned();
+    InputError { file, document: None, line: None, column: None, message }
 }

@@ -11,25 +11,25 @@ use crate::api::{CloudServiceProviderSpec, CloudWorkloadSpec, PublicSectorEntity
 use crate::control::{Context, Lookup};
 
 /// The inputs, and what is known beside them.
-pub struct OfflineContext<'a> {
+pub(super) struct OfflineContext<'a> {
     /// What is judged knows best.
-    pub inputs: &'a Objects<'a>,
+    pub(super) inputs: &'a Objects<'a>,
     /// What `--context` adds.
-    pub beside: &'a Objects<'a>,
+    pub(super) beside: &'a Objects<'a>,
     /// Classes by namespace.
-    pub classes: BTreeMap<String, String>,
+    pub(super) classes: BTreeMap<String, String>,
 }
 
 impl OfflineContext<'_> {
     /// The declaration of a namespace.
-    pub fn declaration(&self, namespace: &str) -> Option<&CloudWorkloadSpec> {
+    pub(super) fn declaration(&self, namespace: &str) -> Option<&CloudWorkloadSpec> {
         let of = |objects: &'_ Objects<'_>| objects.declarations.contains_key(namespace);
         let objects = if of(self.inputs) { self.inputs } else { self.beside };
         objects.declarations.get(namespace).map(|(spec, _)| spec)
     }
 
     /// The class label of a namespace.
-    pub fn label(&self, namespace: &str) -> Option<&str> {
+    pub(super) fn label(&self, namespace: &str) -> Option<&str> {
         self.inputs.labels.get(namespace).or_else(|| self.beside.labels.get(namespace)).map(String::as_str)
     }
 }

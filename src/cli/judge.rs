@@ -1,204 +1,217 @@
-//! Objects to findings, by the webhook's engine.
+//! Objects to findings, by the engine that the webhook uses.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::context::OfflineContext;
 use super::objects::{Object, Objects};
 use super::regime::Regime;
-use crate::control::{Acceptance, Governed, Kind, NotAssessed, Operation, Standing};
+use crate::catalogue::placement;
+use crate::control::{Acceptance, Body, Control, Governed, Kind, NotAssessed, Operation, Standing};
+use crate::engine::governance::cap;
 use crate::engine::{Declaration, Engine, NamespaceFacts, Request, standing};
-use crate::report::{Entry, InputError, Notice, Report, Unassessed, locate};
+use crate::report::{Entry, Notice, Report, Source, Unassessed, locate};
 
-/// Namespaces that are the cluster's own everywhere.
-const SYSTEM_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
-/// What a class that was named on the command line leaves open.
-const ASSUMED: &str = "--class assumes an accepted CloudWorkload";
+/// The cluster's own namespaces, and Amanat's.
+const SYSTEM: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "amanat-system"];
 
-/// How the command line wants objects judged.
-pub struct Question<'a> {
-    /// What decides.
-    pub regime: &'a Regime,
-    /// The class of namespaces that declare none.
-    pub class: Option<usize>,
-    /// Single controls are evaluated, without a class.
-    pub only: bool,
+/// What is asked.
+pub(super) struct Question<'a> {
+    /// The class that namespaces hold that declare none.
+    pub(super) class: Option<usize>,
+    /// The controls that are evaluated alone; none means the class's.
+    pub(super) only: &'a [&'static Control],
+    /// Further namespaces that are the cluster's own.
+    pub(super) system: &'a [String],
     /// The instant.
-    pub now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
-/// Judges the objects of the inputs, with what is known beside them.
-pub fn judge(question: &Question<'_>, inputs: &Objects<'_>, beside: &Objects<'_>) -> Report {
-    let regime = &question.regime.effective.regime;
-    let mut report = Report {
-        baseline: regime.baseline.clone(),
-        version: regime.version.clone(),
-        skipped: inputs.unjudged.saturating_add(inputs.passed_over).saturating_add(inputs.registered()),
-        errors: inputs.errors.clone(),
-        ..Report::default()
-    };
-    let context = OfflineContext { inputs, beside, classes: BTreeMap::new() };
-    let classes = classes(question, &context, inputs);
-    let context = OfflineContext { classes, ..context };
-    let mut unclassed = BTreeSet::new();
-    for object in &inputs.judged {
-        let namespace = object.subject.metadata.namespace.as_str();
-        let owner = context.declaration(namespace).map(|spec| spec.owner.as_str());
-        let engine = question.regime.engines.for_owner(owner, &context);
-        let standing = match stand(question, engine, &context, object) {
-            Stands::Known(standing) => standing,
-            Stands::Passed => {
-                report.skipped = report.skipped.saturating_add(1);
-                continue;
-            }
-            Stands::Unknown => {
-                report.skipped = report.skipped.saturating_add(1);
-                if unclassed.insert(namespace.to_owned()) {
-                    report.errors.push(no_class(object, namespace));
-                }
-                continue;
-            }
-        };
-        report.objects = report.objects.saturating_add(1);
-        decide(engine, &standing, &context, object, question.now, &mut report);
-        early(object, inputs, namespace, &mut report);
-    }
-    report.sort();
-    report
+/// How the objects of a namespace are judged.
+enum Stance {
+    /// Not at all: the cluster's own.
+    System,
+    /// Not at all: its declaration can't be read, which is an error already.
+    Broken,
+    /// Not at all: nobody says which class it holds.
+    Classless,
+    /// By an engine, once for each standing. The class shows in findings when somebody named it.
+    Judged { engine: Arc<Engine>, standings: Vec<Standing>, named: bool },
 }
 
-enum Stands {
-    /// So.
-    Known(Standing),
-    /// It isn't judged: the cluster's own, or its declaration can't be read, which is told already.
-    Passed,
-    /// Nobody says which class it has.
-    Unknown,
-}
-
-fn stand(question: &Question<'_>, engine: &Engine, context: &OfflineContext<'_>, object: &Object<'_>) -> Stands {
-    let namespace = object.subject.metadata.namespace.as_str();
-    let facts = facts(namespace, context);
-    match object.subject.kind {
-        Kind::Namespace => return Stands::Known(Standing::Undeclared),
-        Kind::CloudWorkload => {
-            return Stands::Known(standing(&engine.regime, &facts, context, question.now));
+/// Judges everything, into `report`.
+pub(super) fn judge(
+    objects: &Objects<'_>,
+    context: &mut OfflineContext<'_>,
+    regime: &Regime,
+    question: &Question<'_>,
+    report: &mut Report,
+) {
+    let namespaces: BTreeSet<&str> = objects.judged.iter().map(home).collect();
+    let mut stances = BTreeMap::new();
+    for namespace in namespaces {
+        let stance = stance(namespace, context, regime, question);
+        if let Stance::Judged { engine, standings, named: true } = &stance
+            && let Some(governed) = standings.first().and_then(Standing::governed)
+        {
+            let class = engine.regime.class_name(governed.rank).to_owned();
+            context.classes.insert(namespace.to_owned(), class);
         }
-        _ => {}
+        stances.insert(namespace, stance);
     }
-    if facts.system {
-        return Stands::Passed;
-    }
-    if facts.declaration.is_some() || facts.label.is_some() {
-        return Stands::Known(standing(&engine.regime, &facts, context, question.now));
-    }
-    if context.inputs.broken.contains(namespace) || context.beside.broken.contains(namespace) {
-        return Stands::Passed;
-    }
-    match question.class {
-        Some(rank) => Stands::Known(assumed(rank)),
-        None if question.only => Stands::Known(Standing::Governed(Governed {
-            rank: engine.regime.classes.len().saturating_sub(1),
-            acceptance: Acceptance::default(),
-            raise: None,
-            suspension: None,
-            cap: None,
-        })),
-        None => Stands::Unknown,
+    let mut classless = BTreeSet::new();
+    for object in &objects.judged {
+        let namespace = home(object);
+        match stances.get(namespace) {
+            Some(Stance::Judged { engine, standings, named }) => {
+                // What speaks of a namespace is judged once, as it stands.
+                let once = matches!(object.subject.body, Body::CloudWorkload(_) | Body::Namespace);
+                let standings = if once { standings.get(..1).unwrap_or_default() } else { standings };
+                one(object, engine, standings, *named || once, context, question, report);
+            }
+            Some(Stance::Classless) if object.subject.kind == Kind::Namespace => {
+                let engine = regime.engines.default_engine();
+                one(object, engine, &[Standing::Undeclared], false, context, question, report);
+            }
+            Some(Stance::Classless) => {
+                if classless.insert(namespace) {
+                    report.errors.push(object.origin.error("", no_class(namespace)));
+                }
+            }
+            Some(Stance::System) => report.skipped = report.skipped.saturating_add(1),
+            Some(Stance::Broken) | None => {}
+        }
     }
 }
 
-/// A class that is taken for accepted: what was not looked at is said, never passed.
-fn assumed(rank: usize) -> Standing {
-    let unknown = ["placement/cloud-model-permitted", "placement/provider-accredited"]
-        .map(|control| NotAssessed { control, reason: ASSUMED.to_owned() });
-    Standing::Governed(Governed {
-        rank,
-        acceptance: Acceptance { unknown: unknown.to_vec(), ..Acceptance::default() },
-        raise: None,
-        suspension: None,
-        cap: None,
-    })
+/// The namespace that an object is judged by; of a Namespace, itself.
+fn home<'o>(object: &'o Object<'_>) -> &'o str {
+    let metadata = &object.subject.metadata;
+    if object.subject.kind == Kind::Namespace { &metadata.name } else { &metadata.namespace }
 }
 
-fn facts<'a>(namespace: &'a str, context: &'a OfflineContext<'_>) -> NamespaceFacts<'a> {
-    NamespaceFacts {
-        name: namespace,
-        system: SYSTEM_NAMESPACES.contains(&namespace),
-        label: context.label(namespace),
-        declaration: context.declaration(namespace).map(|spec| Declaration {
+fn no_class(namespace: &str) -> String {
+    if namespace == "default" {
+        return "no data class for namespace default: say which namespace is meant by -n, with its CloudWorkload among the \
+                inputs or in --context, or pass --class"
+            .to_owned();
+    }
+    format!("no data class for namespace {namespace}: add its CloudWorkload or pass --class")
+}
+
+fn stance(namespace: &str, context: &OfflineContext<'_>, regime: &Regime, question: &Question<'_>) -> Stance {
+    if SYSTEM.contains(&namespace) || question.system.iter().any(|name| name == namespace) {
+        return Stance::System;
+    }
+    let (declaration, label) = (context.declaration(namespace), context.label(namespace));
+    let owner = declaration.map(|spec| spec.owner.as_str());
+    let engine = Arc::clone(regime.engines.for_owner(owner, context));
+    let judged = |standings, named| Stance::Judged { engine: Arc::clone(&engine), standings, named };
+    let assumed = |rank, unknown| {
+        let cap = cap(&engine.regime, namespace, question.now);
+        let acceptance = Acceptance { unknown, ..Acceptance::default() };
+        Standing::Governed(Governed { rank, acceptance, raise: None, suspension: None, cap })
+    };
+    if declaration.is_some() || (label.is_some() && question.class.is_none()) {
+        let declaration = declaration.map(|spec| Declaration {
             spec,
             created: None,
             recorded_class: None,
             class_since: None,
             unacceptable_since: None,
-        }),
+        });
+        let facts = NamespaceFacts { name: namespace, system: false, label, declaration };
+        return judged(vec![standing(&engine.regime, &facts, context, question.now)], true);
     }
+    if let Some(class) = question.class {
+        let rank = label.and_then(|label| engine.regime.rank(label)).map_or(class, |labelled| labelled.max(class));
+        let unknown = |control: &Control| NotAssessed {
+            control: control.id,
+            reason: "--class assumes an accepted declaration".to_owned(),
+        };
+        let unknown = vec![unknown(&placement::CLOUD_MODEL_PERMITTED), unknown(&placement::PROVIDER_ACCREDITED)];
+        return judged(vec![assumed(rank, unknown)], true);
+    }
+    let broken = |objects: &Objects<'_>| objects.broken.contains(namespace);
+    if broken(context.inputs) || broken(context.beside) {
+        return Stance::Broken;
+    }
+    if question.only.is_empty() {
+        return Stance::Classless;
+    }
+    // Single controls need no class: those of the standing see a namespace that declares nothing, the others one that
+    // holds the strictest class.
+    let strictest = engine.regime.classes.len().saturating_sub(1);
+    judged(vec![Standing::Undeclared, assumed(strictest, Vec::new())], false)
 }
 
-/// The classes of the namespaces that declare one, by name.
-fn classes(question: &Question<'_>, context: &OfflineContext<'_>, inputs: &Objects<'_>) -> BTreeMap<String, String> {
-    let regime = &question.regime.effective.regime;
-    let namespaces = inputs.declarations.keys().chain(inputs.labels.keys());
-    let class = |namespace: &String| {
-        let standing = standing(regime, &facts(namespace, context), context, question.now);
-        let rank = standing.governed()?.rank;
-        Some((namespace.clone(), regime.class_name(rank).to_owned()))
-    };
-    namespaces.filter_map(class).collect()
-}
-
-fn decide(
-    engine: &Engine,
-    standing: &Standing,
-    context: &OfflineContext<'_>,
+fn one(
     object: &Object<'_>,
-    now: Timestamp,
+    engine: &Engine,
+    standings: &[Standing],
+    named: bool,
+    context: &OfflineContext<'_>,
+    question: &Question<'_>,
     report: &mut Report,
 ) {
-    let verdict = engine.decide(&Request {
-        operation: Operation::Create,
-        subject: &object.subject,
-        old: None,
-        actor: None,
-        standing,
-        context,
-        now,
-    });
-    let class = verdict.class;
-    report.findings.extend(verdict.outcomes.into_iter().map(|outcome| Entry {
-        source: object.origin.at(locate(object.origin.item.node, &outcome.finding.path)),
-        object: object.reference(),
-        class: class.clone(),
-        exemption: None,
-        outcome,
-    }));
-    report.not_assessed.extend(verdict.not_assessed.into_iter().map(|unknown| Unassessed {
-        control: unknown.control,
-        object: object.reference(),
-        reason: unknown.reason,
-        source: object.origin.source(),
-    }));
-    report
-        .notices
-        .extend(verdict.notices.into_iter().map(|message| Notice { source: object.origin.source(), message }));
-}
-
-/// `kubectl apply` goes by the order of files: what comes before its declaration is judged as undeclared.
-fn early(object: &Object<'_>, inputs: &Objects<'_>, namespace: &str, report: &mut Report) {
-    let Some((_, declaration)) = inputs.declarations.get(namespace) else { return };
-    if object.subject.kind.is_workload() && object.origin.is_before(declaration) {
-        let message = format!(
-            "{} is applied before the CloudWorkload of its namespace, in {}: put that first",
-            object.reference(),
-            declaration.file
-        );
-        report.notices.push(Notice { source: object.origin.source(), message });
+    report.objects = report.objects.saturating_add(1);
+    for standing in standings {
+        let request = Request {
+            operation: Operation::Create,
+            subject: &object.subject,
+            old: None,
+            actor: None,
+            standing,
+            context,
+            now: question.now,
+        };
+        let verdict = engine.decide(&request);
+        let class = verdict.class.filter(|_| named);
+        let source: Source = object.origin.source();
+        report.findings.extend(verdict.outcomes.into_iter().map(|outcome| Entry {
+            source: object.origin.at(locate(object.origin.item.node, &outcome.finding.path)),
+            outcome,
+            class: class.clone(),
+            object: object.reference(),
+            exemption: None,
+        }));
+        report.not_assessed.extend(verdict.not_assessed.into_iter().map(|unknown| Unassessed {
+            control: unknown.control,
+            object: object.reference(),
+            reason: unknown.reason,
+            source: source.clone(),
+        }));
+        if question.only.is_empty() {
+            let notice = |message| Notice { source: source.clone(), message };
+            report.notices.extend(verdict.notices.into_iter().map(notice));
+        }
     }
 }
 
-fn no_class(object: &Object<'_>, namespace: &str) -> InputError {
-    let message = format!("no data class for namespace {namespace}: add its CloudWorkload or pass --class");
-    object.origin.error("", message)
+/// Files whose objects are applied before the CloudWorkload that governs them, one warning a file and namespace.
+pub(super) fn out_of_order(objects: &Objects<'_>) -> Vec<String> {
+    let mut warned = BTreeSet::new();
+    for object in &objects.judged {
+        let namespace = object.subject.metadata.namespace.as_str();
+        if matches!(object.subject.kind, Kind::CloudWorkload | Kind::Namespace) {
+            continue;
+        }
+        let Some((_, declaration)) = objects.declarations.get(namespace) else { continue };
+        if object.origin.is_before(declaration) {
+            warned.insert((object.origin.file, namespace, declaration.file));
+        }
+    }
+    let warning = |(file, namespace, declared): (&str, &str, &str)| {
+        if file == declared {
+            format!("{file}: the CloudWorkload of namespace {namespace} stands behind what it governs: put it first")
+        } else {
+            format!(
+                "{file} sorts before {declared}, whose CloudWorkload governs namespace {namespace}: what is applied first \
+                 is not judged by it; rename it, or apply the CloudWorkload first"
+            )
+        }
+    };
+    warned.into_iter().map(warning).collect()
 }

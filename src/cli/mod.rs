@@ -7,7 +7,7 @@ mod context;
 mod controls;
 mod crds;
 mod explain;
-mod inputs;
+pub mod inputs;
 mod judge;
 mod objects;
 #[cfg(feature = "operator")]
@@ -127,7 +127,7 @@ pub fn run(cli: &Cli) -> Result<Status, Error> {
     match &cli.command {
         Command::Check(args) => check::run(args, cli.color),
         Command::Explain(args) => explain::run(args, cli.color),
-        Command::Controls(args) => controls::run(args),
+        Command::Controls(args) => controls::run(args, cli.color),
         Command::Crds(args) => crds::run(args),
         Command::Baseline(args) => baseline::run(args),
         Command::Completions(args) => completions::run(args),

@@ -18,59 +18,59 @@ const OWN: [&str; 4] = ["CloudWorkload", "CloudServiceProvider", "PublicSectorEn
 
 /// Where an object was read.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
+pub(super) struct Origin<'a> {
     /// The file's name.
-    pub file: &'a str,
+    pub(super) file: &'a str,
     /// The file's place among the files.
     order: usize,
     /// The object in it.
-    pub item: Item<'a>,
+    pub(super) item: Item<'a>,
 }
 
 /// An object to judge.
 #[derive(Debug)]
-pub struct Object<'a> {
+pub(super) struct Object<'a> {
     /// Where it was read.
-    pub origin: Origin<'a>,
+    pub(super) origin: Origin<'a>,
     /// Decoded; its namespace is never empty, unless its kind has none.
-    pub subject: Subject,
+    pub(super) subject: Subject,
     /// `group/version`.
     api_version: String,
 }
 
 /// What the inputs hold.
 #[derive(Debug, Default)]
-pub struct Objects<'a> {
+pub(super) struct Objects<'a> {
     /// What is judged, in the order read.
-    pub judged: Vec<Object<'a>>,
+    pub(super) judged: Vec<Object<'a>>,
     /// Providers by name.
-    pub providers: BTreeMap<String, (CloudServiceProviderSpec, Origin<'a>)>,
+    pub(super) providers: BTreeMap<String, (CloudServiceProviderSpec, Origin<'a>)>,
     /// Entities by name.
-    pub entities: BTreeMap<String, (PublicSectorEntitySpec, Origin<'a>)>,
+    pub(super) entities: BTreeMap<String, (PublicSectorEntitySpec, Origin<'a>)>,
     /// Declarations by namespace.
-    pub declarations: BTreeMap<String, (CloudWorkloadSpec, Origin<'a>)>,
+    pub(super) declarations: BTreeMap<String, (CloudWorkloadSpec, Origin<'a>)>,
     /// Baselines.
-    pub baselines: Vec<(SecurityBaseline, Origin<'a>)>,
+    pub(super) baselines: Vec<(SecurityBaseline, Origin<'a>)>,
     /// Class labels by namespace.
-    pub labels: BTreeMap<String, String>,
+    pub(super) labels: BTreeMap<String, String>,
     /// Namespaces whose declaration can't be read.
-    pub broken: BTreeSet<String>,
+    pub(super) broken: BTreeSet<String>,
     /// Objects of kinds that no control judges.
-    pub unjudged: usize,
+    pub(super) unjudged: usize,
     /// Documents of walked folders that are no objects.
-    pub passed_over: usize,
+    pub(super) passed_over: usize,
     /// What could not be read.
-    pub errors: Vec<InputError>,
+    pub(super) errors: Vec<InputError>,
 }
 
 impl<'a> Origin<'a> {
     /// The place of the object itself.
-    pub fn source(&self) -> Source {
+    pub(super) fn source(&self) -> Source {
         self.at(self.item.node.place())
     }
 
     /// A place within the object.
-    pub fn at(&self, place: Place) -> Source {
+    pub(super) fn at(&self, place: Place) -> Source {
         Source {
             file: self.file.to_owned(),
             document: self.item.document,
@@ -81,7 +81,7 @@ impl<'a> Origin<'a> {
     }
 
     /// An error at a field of the object.
-    pub fn error(&self, path: &str, message: String) -> InputError {
+    pub(super) fn error(&self, path: &str, message: String) -> InputError {
         let source = self.at(locate_text(self.item.node, path));
         let message = if path.is_empty() { message } else { format!("{path}: {message}") };
         InputError {
@@ -94,7 +94,7 @@ impl<'a> Origin<'a> {
     }
 
     /// True when this is applied before the other.
-    pub fn is_before(&self, other: &Origin<'_>) -> bool {
+    pub(super) fn is_before(&self, other: &Origin<'_>) -> bool {
         let place = |origin: &Origin<'_>| (origin.order, origin.item.document, origin.item.item);
         place(self) < place(other)
     }
@@ -102,7 +102,7 @@ impl<'a> Origin<'a> {
 
 impl Object<'_> {
     /// Its identity.
-    pub fn reference(&self) -> ObjectRef {
+    pub(super) fn reference(&self) -> ObjectRef {
         let namespace = &self.subject.metadata.namespace;
         ObjectRef {
             api_version: self.api_version.clone(),
@@ -116,7 +116,7 @@ impl Object<'_> {
 impl<'a> Objects<'a> {
     /// Sorts the objects of the inputs. A namespaced object that names no namespace gets `namespace`, else that of the
     /// only declaration among the inputs and what is `known` beside them, else `default`.
-    pub fn collect(inputs: &'a Inputs, namespace: Option<&str>, known: Option<&Self>) -> Self {
+    pub(super) fn collect(inputs: &'a Inputs, namespace: Option<&str>, known: Option<&Self>) -> Self {
         let mut objects = Self { errors: inputs.errors.clone(), ..Self::default() };
         for (order, file) in inputs.files.iter().enumerate() {
             for document in &file.documents {
@@ -149,14 +149,14 @@ impl<'a> Objects<'a> {
         objects
     }
 
-    /// How many objects were read, of whatever kind.
-    pub fn count(&self) -> usize {
-        self.registered().saturating_add(self.judged.len()).saturating_add(self.unjudged)
+    /// How many objects of the registry were read: they are known, not judged.
+    pub(super) fn registered(&self) -> usize {
+        self.providers.len().saturating_add(self.entities.len()).saturating_add(self.baselines.len())
     }
 
-    /// How many objects of the registry were read: they are known, and not judged.
-    pub fn registered(&self) -> usize {
-        [self.providers.len(), self.entities.len(), self.baselines.len()].iter().sum()
+    /// How many objects were read, of whatever kind.
+    pub(super) fn count(&self) -> usize {
+        self.registered().saturating_add(self.judged.len()).saturating_add(self.unjudged)
     }
 
     fn sort_in(&mut self, file: &File, origin: Origin<'a>) {

@@ -30,15 +30,15 @@ pub struct RegimeArgs {
 }
 
 /// The baseline that decides.
-pub struct Regime {
+pub(super) struct Regime {
     /// Compiled, for each jurisdiction.
-    pub engines: Engines,
+    pub(super) engines: Engines,
     /// Without overlays.
-    pub effective: Effective,
+    pub(super) effective: Effective,
 }
 
 /// Why there is none.
-pub enum NoRegime {
+pub(super) enum NoRegime {
     /// The arguments are wrong.
     Arguments(Error),
     /// The inputs are.
@@ -53,7 +53,7 @@ impl From<Error> for NoRegime {
 
 /// Chooses, changes and compiles. `only` narrows it to single controls at `Deny`, with the parameters of `class` or of
 /// the strictest one.
-pub fn build(
+pub(super) fn build(
     args: &RegimeArgs,
     among_inputs: &[(SecurityBaseline, Origin<'_>)],
     only: &[&'static Control],
@@ -95,7 +95,7 @@ fn compile(
     let mut joined = Vec::new();
     for (overlay, origin) in overlays {
         let mut spec = overlay.spec.clone();
-        changes.iter().for_each(|change| change.apply_to_overlay(&mut spec));
+        changes.iter().for_each(|change| change.apply_where_named(&mut spec));
         let terms = effective
             .resolve_overlay(&name(overlay), &spec, Mode::Offline)
             .map_err(|problems| failed(problems, Some(origin)))?;
@@ -117,7 +117,7 @@ fn compile(
 }
 
 /// The rank of a class that the command line names.
-pub fn rank_of(effective: &Effective, class: &str) -> Result<usize, Error> {
+pub(super) fn rank_of(effective: &Effective, class: &str) -> Result<usize, Error> {
     let classes = || effective.regime.classes.iter().map(|class| class.name.as_str());
     effective.regime.rank(class).ok_or_else(|| Error::Usage(unknown("class", class, classes())))
 }
@@ -192,24 +192,16 @@ impl Change {
             let (params, params_by_class) = Default::default();
             spec.controls.push(ControlSpec { id, effects, supply: None, params, params_by_class });
         }
-        self.each(spec, |control| {
-            control.params.insert(self.parameter.to_owned(), self.value.clone());
-        });
+        self.apply_where_named(spec);
     }
 
-    /// An overlay would tighten what was set: its own value goes.
-    fn apply_to_overlay(&self, spec: &mut SecurityBaselineSpec) {
-        self.each(spec, |control| {
-            control.params.insert(self.parameter.to_owned(), self.value.clone());
-        });
-    }
-
-    fn each(&self, spec: &mut SecurityBaselineSpec, set: impl Fn(&mut ControlSpec)) {
+    /// In every class. An overlay that names the control would tighten what was set: it gets the value too.
+    fn apply_where_named(&self, spec: &mut SecurityBaselineSpec) {
         for control in spec.controls.iter_mut().filter(|control| control.id == self.control.id) {
             for params in control.params_by_class.values_mut() {
                 params.remove(self.parameter);
             }
-            set(control);
+            control.params.insert(self.parameter.to_owned(), self.value.clone());
         }
     }
 }

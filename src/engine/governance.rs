@@ -100,7 +100,7 @@ fn grace(from: Timestamp, length: SignedDuration, now: Timestamp) -> Option<Grac
 }
 
 /// The lowest cap that the rollout sets for a namespace at an instant.
-pub(super) fn cap(regime: &Regime, namespace: &str, now: Timestamp) -> Option<Cap> {
+pub fn cap(regime: &Regime, namespace: &str, now: Timestamp) -> Option<Cap> {
     regime
         .rollout
         .iter()

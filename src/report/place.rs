@@ -5,13 +5,16 @@ use crate::manifest::{Node, Place, Step};
 
 /// Where a field stands; of one that is absent, the deepest parent that isn't.
 pub fn locate(node: &Node, path: &FieldPath) -> Place {
-    let step = |segment| match segment {
-        &Segment::Field(ref name) => Step::Key(name),
-        Segment::Key(key) => Step::Key(key),
-        Segment::Index(index) => Step::Index(*index),
-    };
     let steps: Vec<Step<'_>> = path.segments().iter().map(step).collect();
     node.locate(&steps)
+}
+
+fn step(segment: &Segment) -> Step<'_> {
+    match segment {
+        Segment::Field(name) => Step::Key(name),
+        Segment::Key(key) => Step::Key(key),
+        Segment::Index(index) => Step::Index(*index),
+    }
 }
 
 /// The same for a path that is text already: `spec.sites[0].country`, `metadata.labels[amanat.dev/data-class]`.
