@@ -1,28 +1,35 @@
 //! Asking the API server itself, where the index may be behind and the answer could change a verdict.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::apps::v1::{DaemonSet, ReplicaSet, StatefulSet};
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Namespace, ReplicationController};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::core::PartialObjectMeta;
-use kube::{Api, Client, Resource};
-use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
+use kube::Client;
+use kube::api::Api;
+use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
+use tokio::time::timeout;
 
 use super::index::Index;
+use super::shared::SharedReads;
+use super::watch::strip;
 use crate::api::{CloudServiceProvider, CloudWorkload, DATA_CLASS_LABEL, PublicSectorEntity, WORKLOAD_NAME};
 use crate::control::Standing;
 
 /// How long a request waits for an answer.
 pub const DEADLINE: Duration = Duration::from_secs(1);
+
+/// The controllers of the control plane that make Pods: group, kind, plural.
+const POD_OWNERS: [(&str, &str, &str); 5] = [
+    ("apps", "ReplicaSet", "replicasets"),
+    ("apps", "StatefulSet", "statefulsets"),
+    ("apps", "DaemonSet", "daemonsets"),
+    ("batch", "Job", "jobs"),
+    ("", "ReplicationController", "replicationcontrollers"),
+];
 
 /// What a look-up brought: the declaration of a namespace and what it names.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,16 +67,6 @@ impl LookupFailed {
     }
 }
 
-/// Whether a look-up could find a namespace to stand better than the index says.
-pub fn could_change(namespace: &str, standing: &Standing) -> bool {
-    match standing {
-        Standing::System => false,
-        Standing::Undeclared => namespace != "default",
-        Standing::Pending(_) => true,
-        Standing::Governed(governed) => !governed.acceptance.accepted(),
-    }
-}
-
 impl From<kube::Error> for LookupFailed {
     fn from(error: kube::Error) -> Self {
         match error {
@@ -80,13 +77,14 @@ impl From<kube::Error> for LookupFailed {
     }
 }
 
-type Reply = oneshot::Sender<Result<Arc<Found>, LookupFailed>>;
-
-/// Those who wait for a read of one namespace that hasn't started yet. While the entry is there, a task reads.
-#[derive(Default)]
-struct Waiting {
-    labelled: bool,
-    replies: Vec<Reply>,
+/// Whether a look-up could find a namespace to stand better than the index says.
+pub fn could_change(namespace: &str, standing: &Standing) -> bool {
+    match standing {
+        Standing::System => false,
+        Standing::Undeclared => namespace != "default",
+        Standing::Pending(_) => true,
+        Standing::Governed(governed) => !governed.acceptance.accepted(),
+    }
 }
 
 /// The questions that admission asks the API server, each bounded by a deadline.
@@ -95,13 +93,13 @@ pub struct LiveLookup {
     client: Client,
     index: Arc<Index>,
     deadline: Duration,
-    waiting: Arc<Mutex<BTreeMap<String, Waiting>>>,
+    reads: Arc<SharedReads<Result<Arc<Found>, LookupFailed>>>,
 }
 
 impl LiveLookup {
     /// Asks by a client; what the index already knows of the registry isn't asked again.
     pub fn new(client: Client, index: Arc<Index>) -> Self {
-        Self { client, index, deadline: DEADLINE, waiting: Arc::default() }
+        Self { client, index, deadline: DEADLINE, reads: Arc::default() }
     }
 
     /// The declaration of a namespace, as it is at an instant after the call. `labelled` says that the API server has
@@ -112,121 +110,253 @@ impl LiveLookup {
     /// # Errors
     /// When the API server doesn't answer in time, or not as it should. "Not found" is an answer.
     pub async fn declaration(&self, namespace: &str, labelled: bool) -> Result<Arc<Found>, LookupFailed> {
-        let (reply, answer) = oneshot::channel();
-        let reads = {
-            let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let reads = all.contains_key(namespace);
-            let waiting = all.entry(namespace.to_owned()).or_default();
-            waiting.labelled |= labelled;
-            waiting.replies.push(reply);
-            reads
-        };
-        if !reads {
-            tokio::spawn(self.clone().serve(namespace.to_owned()));
-        }
-        match tokio::time::timeout(self.deadline, answer).await {
-            Ok(Ok(result)) => result,
-            // The task that reads doesn't end without an answer, but with the runtime.
-            Ok(Err(_)) => Err(LookupFailed::Refused("shutdown")),
-            Err(_) => Err(LookupFailed::Deadline),
-        }
-    }
-
-    /// Reads for those who wait, until nobody does.
-    async fn serve(self, namespace: String) {
-        loop {
-            let taken = {
-                let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                match all.get_mut(&namespace) {
-                    Some(waiting) if !waiting.replies.is_empty() => std::mem::take(waiting),
-                    _ => {
-                        all.remove(&namespace);
-                        return;
-                    }
-                }
-            };
-            let read = tokio::time::timeout(self.deadline, self.read(&namespace, taken.labelled)).await;
-            let result = read.unwrap_or(Err(LookupFailed::Deadline));
-            for reply in taken.replies {
-                // Whoever stopped waiting has been answered otherwise.
-                let _ = reply.send(result.clone());
-            }
-        }
-    }
-
-    async fn read(&self, namespace: &str, labelled: bool) -> Result<Arc<Found>, LookupFailed> {
-        let world = self.index.world();
-        let known = world.namespace(namespace).is_some_and(|entry| entry.class_label().is_some());
-        let api = Api::<CloudWorkload>::namespaced(self.client.clone(), namespace);
-        let declaration = async { Ok::<_, LookupFailed>(api.get_opt(WORKLOAD_NAME).await?.map(Arc::new)) };
-        let label = async {
-            if !labelled || known {
-                return Ok(None);
-            }
-            let api = Api::<PartialObjectMeta<Namespace>>::all(self.client.clone());
-            let metadata = api.get_opt(namespace).await?;
-            let labels = metadata.and_then(|object| object.metadata.labels);
-            Ok(labels.and_then(|mut labels| labels.remove(DATA_CLASS_LABEL)))
-        };
-        let (declaration, label) = tokio::try_join!(declaration, label)?;
-        let mut found = Found { namespace: namespace.to_owned(), label, declaration, ..Found::default() };
-        let Some(spec) = found.declaration.as_ref().map(|declaration| declaration.spec.clone()) else {
-            return Ok(Arc::new(found));
-        };
-        let (provider, entity) = tokio::try_join!(
-            self.registered::<CloudServiceProvider>(&spec.provider, world.providers.contains_key(&spec.provider)),
-            self.registered::<PublicSectorEntity>(&spec.owner, world.entities.contains_key(&spec.owner)),
-        )?;
-        found.providers.extend(provider.map(|provider| (spec.provider, provider)));
-        found.entities.extend(entity.map(|entity| (spec.owner, entity)));
-        Ok(Arc::new(found))
-    }
-
-    /// An object of the registry that the index doesn't know.
-    async fn registered<K>(&self, name: &str, known: bool) -> Result<Option<Arc<K>>, LookupFailed>
-    where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-    {
-        if known {
-            return Ok(None);
-        }
-        Ok(Api::<K>::all(self.client.clone()).get_opt(name).await?.map(Arc::new))
+        let key = if labelled { format!("{namespace}/labelled") } else { namespace.to_owned() };
+        let (client, index, name) = (self.client.clone(), Arc::clone(&self.index), namespace.to_owned());
+        let read = move || find(client.clone(), Arc::clone(&index), name.clone(), labelled);
+        self.reads.get(&key, self.deadline, read).await.unwrap_or(Err(LookupFailed::Deadline))
     }
 
     /// Whether a namespace is being deleted or is gone. None when nobody can say.
     pub async fn namespace_going(&self, namespace: &str) -> Option<bool> {
-        let api = Api::<PartialObjectMeta<Namespace>>::all(self.client.clone());
-        let answer = tokio::time::timeout(self.deadline, api.get_opt(namespace)).await.ok()?.ok()?;
-        Some(answer.is_none_or(|object| object.metadata.deletion_timestamp.is_some()))
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let found = timeout(self.deadline, api.get_metadata_opt(namespace)).await.ok()?.ok()?;
+        Some(found.is_none_or(|object| object.metadata.deletion_timestamp.is_some()))
     }
 
     /// Whether the ClusterRole that owns the webhook configuration is gone or going. None when nobody can say.
     pub async fn anchor_is_gone(&self, anchor: &str) -> Option<bool> {
-        let api = Api::<PartialObjectMeta<ClusterRole>>::all(self.client.clone());
-        let answer = tokio::time::timeout(self.deadline, api.get_opt(anchor)).await.ok()?.ok()?;
-        Some(answer.is_none_or(|object| object.metadata.deletion_timestamp.is_some()))
+        let api: Api<ClusterRole> = Api::all(self.client.clone());
+        let found = timeout(self.deadline, api.get_metadata_opt(anchor)).await.ok()?.ok()?;
+        Some(found.is_none_or(|object| object.metadata.deletion_timestamp.is_some()))
     }
 
-    /// When a controller was made. None when it isn't there, is another of the same name, or nobody can say.
+    /// When a controller was made. None when it isn't there, is another of the same name or of a kind that makes no
+    /// Pods, or nobody can say.
     pub async fn owner_created(&self, namespace: &str, owner: &OwnerReference) -> Option<Timestamp> {
-        match owner.kind.as_str() {
-            "ReplicaSet" => self.created::<ReplicaSet>(namespace, owner).await,
-            "StatefulSet" => self.created::<StatefulSet>(namespace, owner).await,
-            "DaemonSet" => self.created::<DaemonSet>(namespace, owner).await,
-            "ReplicationController" => self.created::<ReplicationController>(namespace, owner).await,
-            "Job" => self.created::<Job>(namespace, owner).await,
-            _ => None,
-        }
+        let (group, version) = owner.api_version.split_once('/').unwrap_or(("", &owner.api_version));
+        let known = |(g, kind, _): &&(&str, &str, &str)| *g == group && *kind == owner.kind;
+        let (_, _, plural) = POD_OWNERS.iter().find(known)?;
+        let resource = ApiResource {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            api_version: owner.api_version.clone(),
+            kind: owner.kind.clone(),
+            plural: (*plural).to_owned(),
+        };
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let found = timeout(self.deadline, api.get_metadata_opt(&owner.name)).await.ok()?.ok()??;
+        let same = found.metadata.uid.as_deref() == Some(owner.uid.as_str());
+        found.metadata.creation_timestamp.filter(|_| same).map(|created| created.0)
+    }
+}
+
+/// Reads a declaration, and of what it names that which the index doesn't know. The answer holds all of it: the caller's
+/// world may be older than the index is by now.
+async fn find(
+    client: Client,
+    index: Arc<Index>,
+    namespace: String,
+    labelled: bool,
+) -> Result<Arc<Found>, LookupFailed> {
+    let world = index.world();
+    let known = world.namespace(&namespace).and_then(|entry| entry.class_label()).map(str::to_owned);
+    let (declaration, label) = tokio::try_join!(
+        async {
+            let api: Api<CloudWorkload> = Api::namespaced(client.clone(), &namespace);
+            Ok::<_, LookupFailed>(api.get_opt(WORKLOAD_NAME).await?)
+        },
+        async {
+            if !labelled || known.is_some() {
+                return Ok(known);
+            }
+            let api: Api<Namespace> = Api::all(client.clone());
+            let found: Option<PartialObjectMeta<Namespace>> = api.get_metadata_opt(&namespace).await?;
+            Ok(found.and_then(|object| object.metadata.labels?.remove(DATA_CLASS_LABEL)))
+        },
+    )?;
+    let mut found = Found { namespace, label, ..Found::default() };
+    let Some(mut declaration) = declaration else { return Ok(Arc::new(found)) };
+    strip(&mut declaration.metadata);
+    let (provider, owner) = (declaration.spec.provider.as_str(), declaration.spec.owner.as_str());
+    let (providers, entities) = tokio::try_join!(
+        async {
+            match world.providers.get(provider) {
+                Some(known) => Ok::<_, LookupFailed>(Some(Arc::clone(known))),
+                None => Ok(Api::all(client.clone()).get_opt(provider).await?.map(Arc::new)),
+            }
+        },
+        async {
+            match world.entities.get(owner) {
+                Some(known) => Ok(Some(Arc::clone(known))),
+                None => Ok(Api::all(client.clone()).get_opt(owner).await?.map(Arc::new)),
+            }
+        },
+    )?;
+    found.providers = providers.map(|object| (provider.to_owned(), object)).into_iter().collect();
+    found.entities = entities.map(|object| (owner.to_owned(), object)).into_iter().collect();
+    found.declaration = Some(Arc::new(declaration));
+    Ok(Arc::new(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::{Request, Response};
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tower_test::mock::{self, Handle};
+
+    use super::super::world::World;
+
+    type Server = Handle<Request<Body>, Response<Body>>;
+
+    fn lookup(world: World) -> (LiveLookup, Server) {
+        let (service, server) = mock::pair::<Request<Body>, Response<Body>>();
+        let client = Client::new(service, "default");
+        let mut lookup = LiveLookup::new(client, Arc::new(Index::of(world)));
+        lookup.deadline = Duration::from_secs(30);
+        (lookup, server)
     }
 
-    async fn created<K>(&self, namespace: &str, owner: &OwnerReference) -> Option<Timestamp>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
-        PartialObjectMeta<K>: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-    {
-        let api = Api::<PartialObjectMeta<K>>::namespaced(self.client.clone(), namespace);
-        let object = tokio::time::timeout(self.deadline, api.get_opt(&owner.name)).await.ok()?.ok()??;
-        let same = object.metadata.uid.as_deref() == Some(&owner.uid);
-        object.metadata.creation_timestamp.filter(|_| same).map(|time| time.0)
+    fn answer(code: u16, body: &Value) -> Response<Body> {
+        Response::builder().status(code).body(Body::from(serde_json::to_vec(body).unwrap())).unwrap()
+    }
+
+    fn absent() -> Response<Body> {
+        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound",
+            "message": "not found", "code": 404});
+        answer(404, &status)
+    }
+
+    /// Answers by the requests' paths until the client goes; returns the paths asked.
+    async fn serve(mut server: Server, objects: Value) -> Vec<String> {
+        let mut asked = Vec::new();
+        while let Some((request, respond)) = server.next_request().await {
+            assert!(request.uri().query().unwrap_or_default().is_empty(), "no resourceVersion may be given");
+            let path = request.uri().path().to_owned();
+            respond.send_response(objects.get(&path).map_or_else(absent, |object| answer(200, object)));
+            asked.push(path);
+        }
+        asked
+    }
+
+    fn workload() -> Value {
+        json!({"apiVersion": "amanat.dev/v1alpha1", "kind": "CloudWorkload",
+            "metadata": {"name": "workload", "namespace": "fbr", "managedFields": [{"manager": "kubectl"}]},
+            "spec": {"owner": "fbr", "dataClass": "Open", "provider": "ntc", "model": "Public", "service": "IaaS"}})
+    }
+
+    fn provider() -> Value {
+        json!({"apiVersion": "amanat.dev/v1alpha1", "kind": "CloudServiceProvider", "metadata": {"name": "ntc"},
+            "spec": {"displayName": "NTC", "grade": "Registered", "state": "Applied", "maxDataClass": "Open",
+                "models": ["Public"], "services": ["IaaS"], "sites": [{"name": "isb", "country": "PK"}]}})
+    }
+
+    const WORKLOAD: &str = "/apis/amanat.dev/v1alpha1/namespaces/fbr/cloudworkloads/workload";
+    const PROVIDER: &str = "/apis/amanat.dev/v1alpha1/cloudserviceproviders/ntc";
+    const ENTITY: &str = "/apis/amanat.dev/v1alpha1/publicsectorentities/fbr";
+
+    #[tokio::test]
+    async fn it_brings_the_declaration_and_what_the_index_does_not_know() {
+        let (lookup, server) = lookup(World::default());
+        let server = tokio::spawn(serve(server, json!({WORKLOAD: workload(), PROVIDER: provider()})));
+        let found = lookup.declaration("fbr", false).await.unwrap();
+        assert_eq!(found.declaration.as_ref().unwrap().metadata.managed_fields, None);
+        assert!(found.providers.contains_key("ntc") && found.entities.is_empty());
+        drop((lookup, found));
+        let mut asked = server.await.unwrap();
+        asked.sort();
+        assert_eq!(asked, [PROVIDER, WORKLOAD, ENTITY].map(str::to_owned));
+    }
+
+    #[tokio::test]
+    async fn what_the_index_knows_is_not_asked_for() {
+        let known: CloudServiceProvider = serde_json::from_value(provider()).unwrap();
+        let world = World { providers: Arc::new([("ntc".to_owned(), Arc::new(known))].into()), ..World::default() };
+        let (lookup, server) = lookup(world);
+        let server = tokio::spawn(serve(server, json!({WORKLOAD: workload()})));
+        assert!(lookup.declaration("fbr", false).await.unwrap().providers.contains_key("ntc"));
+        drop(lookup);
+        assert!(!server.await.unwrap().contains(&PROVIDER.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn that_there_is_none_is_an_answer_and_is_not_kept() {
+        let (lookup, server) = lookup(World::default());
+        let server = tokio::spawn(serve(server, json!({})));
+        for _ in 0..2 {
+            assert_eq!(lookup.declaration("fbr", false).await.unwrap().declaration, None);
+        }
+        drop(lookup);
+        assert_eq!(server.await.unwrap(), [WORKLOAD, WORKLOAD].map(str::to_owned));
+    }
+
+    #[tokio::test]
+    async fn the_label_is_brought_when_the_index_does_not_have_it() {
+        let (lookup, server) = lookup(World::default());
+        let namespace = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": {"name": "fbr", "labels": {"amanat.dev/data-class": "Secret"}}});
+        tokio::spawn(serve(server, json!({"/api/v1/namespaces/fbr": namespace})));
+        assert_eq!(lookup.declaration("fbr", true).await.unwrap().label.as_deref(), Some("Secret"));
+        assert_eq!(lookup.declaration("fbr", false).await.unwrap().label, None);
+    }
+
+    #[tokio::test]
+    async fn an_error_is_no_answer() {
+        let (lookup, mut server) = lookup(World::default());
+        tokio::spawn(async move {
+            let (_, respond) = server.next_request().await.unwrap();
+            respond.send_response(answer(500, &json!({"kind": "Status", "code": 500, "message": "no"})));
+            let (_, respond) = server.next_request().await.unwrap();
+            respond.send_error("connection refused");
+            let (_, respond) = server.next_request().await.unwrap();
+            respond.send_response(answer(200, &json!({"metadata": {}, "spec": {"owner": 7}})));
+        });
+        assert_eq!(lookup.declaration("fbr", false).await, Err(LookupFailed::Refused("server-error")));
+        assert_eq!(lookup.declaration("fbr", false).await, Err(LookupFailed::Refused("unreachable")));
+        assert_eq!(lookup.declaration("fbr", false).await, Err(LookupFailed::Refused("unreachable")));
+    }
+
+    #[tokio::test]
+    async fn who_gets_no_answer_in_time_is_told_so() {
+        let (mut lookup, _server) = lookup(World::default());
+        lookup.deadline = Duration::from_millis(20);
+        assert_eq!(lookup.declaration("fbr", false).await, Err(LookupFailed::Deadline));
+        assert_eq!(lookup.namespace_going("fbr").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_namespace_that_is_gone_is_going() {
+        let (lookup, server) = lookup(World::default());
+        let metadata = |going: Value| {
+            json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": {"name": "n", "deletionTimestamp": going}})
+        };
+        let objects = json!({"/api/v1/namespaces/stays": metadata(Value::Null),
+            "/api/v1/namespaces/goes": metadata(json!("2026-01-01T00:00:00Z"))});
+        tokio::spawn(serve(server, objects));
+        assert_eq!(lookup.namespace_going("stays").await, Some(false));
+        assert_eq!(lookup.namespace_going("goes").await, Some(true));
+        assert_eq!(lookup.namespace_going("gone").await, Some(true));
+    }
+
+    #[tokio::test]
+    async fn an_owner_is_known_by_its_uid() {
+        let (lookup, server) = lookup(World::default());
+        let object = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": {"name": "web", "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}});
+        tokio::spawn(serve(server, json!({"/apis/apps/v1/namespaces/fbr/replicasets/web": object})));
+        let owner = |kind: &str, uid: &str| OwnerReference {
+            api_version: "apps/v1".to_owned(),
+            kind: kind.to_owned(),
+            name: "web".to_owned(),
+            uid: uid.to_owned(),
+            ..OwnerReference::default()
+        };
+        let created = "2026-01-01T00:00:00Z".parse().ok();
+        assert_eq!(lookup.owner_created("fbr", &owner("ReplicaSet", "1")).await, created);
+        assert_eq!(lookup.owner_created("fbr", &owner("ReplicaSet", "2")).await, None);
+        assert_eq!(lookup.owner_created("fbr", &owner("StatefulSet", "1")).await, None);
+        assert_eq!(lookup.owner_created("fbr", &owner("Widget", "1")).await, None);
     }
 }

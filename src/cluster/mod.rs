@@ -10,6 +10,7 @@ pub mod index;
 pub mod lookup;
 mod mirror;
 pub mod settings;
+mod shared;
 mod watch;
 pub mod world;
 mod writer;
