@@ -180,6 +180,7 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
             serving: serving_when(readiness, served),
             server_minor: 0,
             metrics: reconciled,
+            events: Arc::default(),
         },
         client,
         leading,

@@ -4,6 +4,7 @@
 pub mod cloud_service_provider;
 pub mod cloud_workload;
 mod conditions;
+mod events;
 mod metrics;
 pub mod public_sector_entity;
 mod queue;
@@ -17,8 +18,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use events::Events;
 pub use metrics::Metrics;
 use queue::{Key, Queue};
+use triggers::{Seen, Trigger};
 
 use crate::cluster::{ApplyError, Changes, Clock, Index, Settings, Writer};
 
@@ -46,6 +49,8 @@ pub struct Reconciler {
     pub server_minor: u32,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What is told to whoever looks at an object.
+    pub events: Arc<Events>,
 }
 
 impl Reconciler {
@@ -54,9 +59,15 @@ impl Reconciler {
         let mut changes: Changes = self.index.subscribe();
         let (mut triggers, mut watches) = triggers::start(self.writer.client(), &self.settings);
         let mut queue = Queue::default();
+        let mut seen = Seen::default();
+        let mut led = false;
         let mut running: JoinSet<(Key, Result<Option<Duration>, ApplyError>)> = JoinSet::new();
         loop {
             let leads = *leading.borrow_and_update();
+            if leads && !led {
+                queue.add_all(self.everything());
+            }
+            led = leads;
             if leads {
                 let now = self.clock.monotonic();
                 for key in queue.take_due(now, CONCURRENCY.saturating_sub(running.len())) {
@@ -76,13 +87,11 @@ impl Reconciler {
                     if changed.is_err() {
                         return;
                     }
-                    if *leading.borrow() {
-                        queue.add_all(self.everything());
-                    }
                 }
-                changed = changes.next() => queue.add_all(changed.iter().flat_map(|change| self.keys(change))),
-                key = triggers.recv() => match key {
-                    Some(key) => queue.add(key),
+                changed = changes.next() => queue.add_all(self.concerned(&changed, &mut seen)),
+                trigger = triggers.recv() => match trigger {
+                    Some(Trigger::One(key)) => queue.add(key),
+                    Some(Trigger::Everything) => queue.add_all(self.everything()),
                     None => return,
                 },
                 _ = watches.join_next() => return,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::Api;
+use kube::{Api, Resource};
 
 use super::Reconciler;
 use super::cloud_workload::until;
@@ -29,6 +29,8 @@ pub async fn reconcile(reconciler: &Reconciler, name: &str) -> Result<Option<Dur
         Err(ApplyError::NotFound) => return Ok(None),
         result => result?,
     };
+    let before = provider.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    reconciler.tell_change(provider.object_ref(&()), READY, before, &status.conditions).await;
     let spec = &provider.spec;
     let next = [spec.valid_from, spec.valid_until].into_iter().flatten().filter(|instant| *instant > now).min();
     Ok(next.map(|instant| until(instant, now)))
@@ -49,10 +51,12 @@ pub fn status(provider: &CloudServiceProvider, workloads: u32, now: Timestamp) -
     let same = previous.effective.as_ref() == Some(&effective);
     let since = previous.since.filter(|_| same).unwrap_or_else(|| whole_seconds(now));
     let mut conditions = Conditions::new(&previous.conditions, provider.metadata.generation, whole_seconds(now));
+    let dated = spec.valid_from.is_some() && spec.valid_until.is_some();
     match (early, late) {
         (true, _) => conditions.set(IN_DATE, false, reason::NOT_YET_VALID, "validFrom is in the future"),
         (_, true) => conditions.set(IN_DATE, false, reason::EXPIRED, "validUntil is over"),
-        _ => conditions.set(IN_DATE, true, reason::VALID, "between validFrom and validUntil"),
+        _ if dated => conditions.set(IN_DATE, true, reason::VALID, "between validFrom and validUntil"),
+        _ => conditions.set(IN_DATE, State::Unknown, reason::NOT_ASSESSED, "validFrom or validUntil is not set"),
     }
     conditions.set(
         EVIDENCE_CURRENT,
@@ -64,8 +68,13 @@ pub fn status(provider: &CloudServiceProvider, workloads: u32, now: Timestamp) -
     if active {
         conditions.set(READY, true, reason::AS_DECLARED, format!("counts as {effective}"));
     } else {
+        let why = match (spec.state, early) {
+            (ProviderState::Active, true) => reason::NOT_YET_VALID,
+            (ProviderState::Active, false) => reason::EXPIRED,
+            _ => reason::NOT_ACTIVE,
+        };
         let message = format!("counts as {effective}: its workloads take nothing new");
-        conditions.set(READY, false, reason::NOT_ACTIVE, message);
+        conditions.set(READY, false, why, message);
     }
     conditions.partial(&inert_fields_of_cloud_service_provider(spec));
     CloudServiceProviderStatus {

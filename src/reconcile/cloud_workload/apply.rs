@@ -23,16 +23,24 @@ pub struct Applied {
     pub failures: Vec<String>,
     /// A class label that the baseline doesn't know.
     pub unknown_class: Option<String>,
+    /// What someone had changed and is as it should be again.
+    pub healed: Vec<String>,
 }
 
 impl Applied {
     /// Nothing, where nothing is to be built.
     pub fn nothing() -> Self {
-        Self { policies: Policies::Nobody, conflicts: Vec::new(), failures: Vec::new(), unknown_class: None }
+        Self {
+            policies: Policies::Nobody,
+            conflicts: Vec::new(),
+            failures: Vec::new(),
+            unknown_class: None,
+            healed: Vec::new(),
+        }
     }
 }
 
-/// Applies. What the API server refuses is told in the status; what may go better next time is an error.
+/// Applies. What the API server refuses is told in the status; what may go better at once is an error.
 ///
 /// # Errors
 /// When this replica doesn't lead, or the API server can't be reached.
@@ -42,13 +50,15 @@ pub async fn apply(writer: &Writer, metrics: &Metrics, namespace: &str, built: B
         conflicts: Vec::new(),
         failures: Vec::new(),
         unknown_class: built.unknown_class,
+        healed: Vec::new(),
     };
     // The label first: it closes the namespace, also for when Amanat is down.
     if let Some(labels) = built.labels {
         let changed = labels.changed;
-        refused(&mut applied, "labels", apply_labels(writer, namespace, labels).await)?;
-        if changed {
+        if refused(&mut applied, "labels", apply_labels(writer, namespace, labels).await)? && changed {
+            tracing::info!(namespace, "the namespace's labels were changed and are healed");
             metrics.healed("Namespace");
+            applied.healed.push("the namespace's labels".to_owned());
         }
     }
     for step in built.steps {
@@ -57,10 +67,11 @@ pub async fn apply(writer: &Writer, metrics: &Metrics, namespace: &str, built: B
                 let api = Api::<NetworkPolicy>::namespaced(writer.client().clone(), namespace);
                 let name = policy.metadata.name.clone().unwrap_or_default();
                 let result = writer.apply(&api, &name, &*policy, Takeover::Force).await;
-                refused(&mut applied, &format!("NetworkPolicy {name}"), result.map(|_| ()))?;
-                if changed {
+                let what = format!("NetworkPolicy {name}");
+                if refused(&mut applied, &what, result.map(|_| ()))? && changed {
                     tracing::info!(namespace, name, "a built NetworkPolicy was changed and is healed");
                     metrics.healed("NetworkPolicy");
+                    applied.healed.push(what);
                 }
             }
             Step::Delete { name, uid } => {
@@ -69,7 +80,9 @@ pub async fn apply(writer: &Writer, metrics: &Metrics, namespace: &str, built: B
                 let params = DeleteParams { preconditions: Some(same), ..DeleteParams::default() };
                 match writer.within(api.delete(&name, &params)).await {
                     Err(ApplyError::NotFound) => {}
-                    result => refused(&mut applied, &format!("NetworkPolicy {name}"), result.map(|_| ()))?,
+                    result => {
+                        refused(&mut applied, &format!("NetworkPolicy {name}"), result.map(|_| ()))?;
+                    }
                 }
             }
             Step::Conflict { name } => applied.conflicts.push(name),
@@ -93,13 +106,13 @@ async fn apply_labels(writer: &Writer, namespace: &str, labels: Labels) -> Resul
     writer.apply(&api, namespace, &object, Takeover::Force).await.map(|_| ())
 }
 
-/// Notes what the API server refuses for good.
-fn refused(applied: &mut Applied, what: &str, result: Result<(), ApplyError>) -> Result<(), ApplyError> {
+/// Notes what the API server refuses; true when it took it.
+fn refused(applied: &mut Applied, what: &str, result: Result<(), ApplyError>) -> Result<bool, ApplyError> {
     match result {
         Err(error @ (ApplyError::Forbidden(_) | ApplyError::Invalid(_))) => {
             applied.failures.push(format!("{what}: {error}"));
-            Ok(())
+            Ok(false)
         }
-        other => other,
+        other => other.map(|()| true),
     }
 }

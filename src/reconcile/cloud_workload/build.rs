@@ -123,7 +123,7 @@ impl Judged<'_> {
         let (steps, policies) = self.policies(live);
         Built {
             labels: differs.then(|| Labels {
-                changed: self.was_applied() && self.is_weaker(there, &wanted),
+                changed: self.was_applied() && someone_changed(there, &wanted, &ours),
                 labels: wanted,
                 uid: live.namespace.uid.clone(),
                 resource_version: live.namespace.resource_version.clone(),
@@ -143,11 +143,6 @@ impl Judged<'_> {
             status.observed_generation == workload.metadata.generation
                 && crate::api::condition::is_true(&status.conditions, crate::api::condition::CONTROLS_APPLIED)
         })
-    }
-
-    /// A label is missing that is written from the first moment on.
-    fn is_weaker(&self, there: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
-        wanted.keys().any(|key| !there.contains_key(key))
     }
 
     fn policies(&self, live: &Live) -> (Vec<Step>, Policies) {
@@ -172,6 +167,16 @@ impl Judged<'_> {
         let steps = policies::plan(built.policies, &live.policies, &owner);
         (steps, Policies::Built { count, withheld: built.withheld, api_server_unknown: built.api_server_unknown })
     }
+}
+
+/// A label that is written from the first moment on is missing, or someone else wrote another value.
+fn someone_changed(
+    there: &BTreeMap<String, String>,
+    wanted: &BTreeMap<String, String>,
+    ours: &BTreeSet<String>,
+) -> bool {
+    let mut wanted = wanted.iter();
+    wanted.any(|(key, value)| there.get(key).is_none_or(|there| there != value && !ours.contains(key)))
 }
 
 /// The reference by which what is built goes with its declaration. It doesn't hold up the deletion of that, which would

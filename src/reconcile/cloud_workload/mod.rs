@@ -19,7 +19,9 @@ use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 
 use super::Reconciler;
+use super::events::Happened;
 use crate::api::CloudWorkload;
+use crate::api::condition::READY;
 use crate::cluster::{ApplyError, LiveContext};
 use crate::control::Standing;
 use crate::engine::governance::next_instant;
@@ -28,6 +30,8 @@ use build::{Judged, Live};
 
 /// How often to look whether the older controllers that keep `enforce` down are gone: nothing tells.
 const GRACED: Duration = Duration::from_secs(60);
+/// How often to try again what the API server refused or someone else's object stands in the way of: nothing tells.
+const IN_THE_WAY: Duration = Duration::from_secs(60);
 /// Controllers that are read at a time.
 const PAGE: u32 = 500;
 /// No timer runs longer: the wall clock may be set.
@@ -73,12 +77,18 @@ pub async fn reconcile(reconciler: &Reconciler, namespace: &str) -> Result<Optio
         Standing::System | Standing::Undeclared | Standing::Pending(_) => Applied::nothing(),
     };
     if let Some(workload) = workload {
+        for what in &applied.healed {
+            let note = format!("{what}: changed by someone, and as it should be again");
+            reconciler.tell(workload.object_ref(&()), Happened::Healed, "Healed", note).await;
+        }
         let status = status::status(workload, engine, &standing, &applied, now);
         write_status(reconciler, namespace, workload, status).await?;
     }
+    let in_the_way = !(applied.failures.is_empty() && applied.conflicts.is_empty());
     let instant = next_instant(&standing, workload.map(|workload| &workload.spec), &context, now);
-    let again = instant.map(|instant| until(instant, now));
-    Ok(if graced { Some(again.unwrap_or(GRACED).min(GRACED)) } else { again })
+    let waits =
+        [instant.map(|instant| until(instant, now)), graced.then_some(GRACED), in_the_way.then_some(IN_THE_WAY)];
+    Ok(waits.into_iter().flatten().min())
 }
 
 /// The time to an instant, and a moment: just before it, nothing has changed yet.
@@ -96,9 +106,12 @@ async fn write_status(
     let api = Api::<CloudWorkload>::namespaced(reconciler.writer.client().clone(), namespace);
     match reconciler.writer.status(&api, workload, workload.status.as_ref(), &status).await {
         // It was deleted meanwhile: there is nothing to tell.
-        Err(ApplyError::NotFound) => Ok(()),
-        result => result.map(|_| ()),
-    }
+        Err(ApplyError::NotFound) => return Ok(()),
+        result => result?,
+    };
+    let before = workload.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    reconciler.tell_change(workload.object_ref(&()), READY, before, &status.conditions).await;
+    Ok(())
 }
 
 /// What is there; nothing when the namespace is going.

@@ -205,3 +205,205 @@ fn class_since(
         None => created,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::{CloudWorkloadSpec, Effect};
+    use crate::baseline::{self, Effective, Mode};
+    use crate::control::{Cap, FieldPath};
+
+    const CREATED: &str = "2026-01-01T00:00:00Z";
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn engine() -> Engine {
+        let shipped = baseline::shipped().unwrap();
+        Engine::compile(&Effective::resolve("b", &shipped.spec, Mode::Offline).unwrap())
+    }
+
+    fn workload(status: Option<CloudWorkloadStatus>) -> CloudWorkload {
+        let spec: CloudWorkloadSpec = serde_json::from_value(json!({
+            "owner": "fbr", "dataClass": "Restricted", "provider": "ntc", "model": "Government", "service": "PaaS"}))
+        .unwrap();
+        let mut workload = CloudWorkload::new("workload", spec);
+        workload.metadata = serde_json::from_value(json!({
+            "name": "workload", "namespace": "n", "uid": "u", "generation": 4, "creationTimestamp": CREATED}))
+        .unwrap();
+        workload.status = status;
+        workload
+    }
+
+    fn governed(engine: &Engine, class: &str) -> Governed {
+        Governed {
+            rank: engine.regime.rank(class).unwrap(),
+            acceptance: Acceptance::default(),
+            raise: None,
+            suspension: None,
+            cap: None,
+        }
+    }
+
+    fn finding() -> Finding {
+        Finding::new(FieldPath::of(&["spec", "provider"]), "ntc is suspended", "move to another provider")
+    }
+
+    fn refused() -> Acceptance {
+        Acceptance { reasons: vec![finding()], ..Acceptance::default() }
+    }
+
+    fn built() -> Applied {
+        let policies = Policies::Built { count: 3, withheld: Vec::new(), api_server_unknown: false };
+        Applied { policies, ..Applied::nothing() }
+    }
+
+    fn said(status: &CloudWorkloadStatus, kind: &str) -> String {
+        condition::find(&status.conditions, kind).map_or("-".to_owned(), |c| format!("{} {}", c.status, c.reason))
+    }
+
+    #[test]
+    fn conditions_by_standing_and_by_what_was_applied() {
+        let engine = engine();
+        let fine = || Standing::Governed(governed(&engine, "Restricted"));
+        let missing = Acceptance { missing: vec![finding()], ..Acceptance::default() };
+        let suspended = Governed { acceptance: refused(), ..governed(&engine, "Restricted") };
+        let with = |change: fn(&mut Applied)| {
+            let mut applied = built();
+            change(&mut applied);
+            applied
+        };
+        let table = [
+            ("as declared", fine(), built(), "True PlacementPermitted", "True Applied", "True AsDeclared"),
+            (
+                "never accepted",
+                Standing::Pending(refused()),
+                Applied::nothing(),
+                "False PlacementRefused",
+                "False PlacementRefused",
+                "False PlacementRefused",
+            ),
+            (
+                "a reference is missing",
+                Standing::Pending(missing),
+                Applied::nothing(),
+                "False ReferenceMissing",
+                "False ReferenceMissing",
+                "False ReferenceMissing",
+            ),
+            (
+                "suspended since",
+                Standing::Governed(suspended),
+                built(),
+                "False PlacementRefused",
+                "True Applied",
+                "False PlacementRefused",
+            ),
+            (
+                "the API server is unknown",
+                fine(),
+                with(|applied| {
+                    applied.policies = Policies::Built { count: 2, withheld: Vec::new(), api_server_unknown: true };
+                }),
+                "True PlacementPermitted",
+                "False ApiServerUnknown",
+                "False ApiServerUnknown",
+            ),
+            (
+                "a flow is withheld",
+                fine(),
+                with(|applied| {
+                    let withheld = vec!["egressTo x: it has no class".to_owned()];
+                    applied.policies = Policies::Built { count: 2, withheld, api_server_unknown: false };
+                }),
+                "True PlacementPermitted",
+                "False FlowsWithheld",
+                "False FlowsWithheld",
+            ),
+            (
+                "someone else's policy stands in the way",
+                fine(),
+                with(|applied| applied.conflicts.push("amanat-allow-dns".to_owned())),
+                "True PlacementPermitted",
+                "False Conflict",
+                "False Conflict",
+            ),
+            (
+                "the API server refuses",
+                fine(),
+                with(|applied| applied.failures.push("labels: no".to_owned())),
+                "True PlacementPermitted",
+                "False ApplyFailed",
+                "False ApplyFailed",
+            ),
+            ("default", Standing::Undeclared, Applied::nothing(), "False Invalid", "False Invalid", "False Invalid"),
+        ];
+        for (what, standing, applied, accepted, controls, ready) in table {
+            let status = status(&workload(None), &engine, &standing, &applied, at("2026-02-01T00:00:00Z"));
+            let found = [ACCEPTED, CONTROLS_APPLIED, READY, COMPLIANT].map(|kind| said(&status, kind));
+            assert_eq!(found, [accepted, controls, ready, "Unknown NotScanned"], "{what}");
+            assert_eq!(status.observed_generation, Some(4), "{what}");
+            assert_eq!(status.class.is_some(), standing.governed().is_some(), "{what}");
+        }
+    }
+
+    #[test]
+    fn nothing_changes_while_nothing_changes() {
+        let engine = engine();
+        let standing = Standing::Governed(Governed { acceptance: refused(), ..governed(&engine, "Restricted") });
+        let first = status(&workload(None), &engine, &standing, &built(), at("2026-02-01T00:00:00.123Z"));
+        let written: CloudWorkloadStatus = serde_json::from_value(serde_json::to_value(&first).unwrap()).unwrap();
+        assert_eq!(first, written);
+        let again = status(&workload(Some(written)), &engine, &standing, &built(), at("2026-03-01T00:00:00Z"));
+        assert_eq!(first, again);
+    }
+
+    #[test]
+    fn what_grace_runs_from() {
+        let engine = engine();
+        let now = at("2026-02-01T00:00:00Z");
+        let of = |previous: Option<CloudWorkloadStatus>, class: &str, acceptance: Acceptance| {
+            let standing = Standing::Governed(Governed { acceptance, ..governed(&engine, class) });
+            status(&workload(previous), &engine, &standing, &built(), now)
+        };
+        let recorded = |class: &str, since: &str| {
+            let class_since = Some(at(since));
+            Some(CloudWorkloadStatus { class: Some(class.to_owned()), class_since, ..CloudWorkloadStatus::default() })
+        };
+        let earlier = "2026-01-15T00:00:00Z";
+        for (previous, since) in [
+            (None, CREATED),
+            (recorded("Restricted", earlier), earlier),
+            (recorded("Public", earlier), "2026-02-01T00:00:00Z"),
+            (recorded("Secret", earlier), earlier),
+        ] {
+            let status = of(previous.clone(), "Restricted", Acceptance::default());
+            assert_eq!(status.class_since, Some(at(since)), "{previous:?}");
+            assert_eq!(status.unacceptable_since, None);
+        }
+        let refused_now = of(None, "Restricted", refused());
+        assert_eq!(refused_now.unacceptable_since, Some(now));
+        let before = CloudWorkloadStatus { unacceptable_since: Some(at(earlier)), ..CloudWorkloadStatus::default() };
+        assert_eq!(of(Some(before.clone()), "Restricted", refused()).unacceptable_since, Some(at(earlier)));
+        assert_eq!(of(Some(before), "Restricted", Acceptance::default()).unacceptable_since, None);
+    }
+
+    #[test]
+    fn what_a_rollout_caps_is_named_with_its_end() {
+        let engine = engine();
+        let until = at("2027-01-01T00:00:00Z");
+        let cap = Some(Cap { effect: Effect::Warn, until });
+        let standing = Standing::Governed(Governed { cap, ..governed(&engine, "Restricted") });
+        let applied = Applied { policies: Policies::NotDenied(Effect::Warn), ..Applied::nothing() };
+        let status = status(&workload(None), &engine, &standing, &applied, at("2026-02-01T00:00:00Z"));
+        let capped = |id: &str| status.capped.iter().find(|capped| capped.control == id);
+        let of_pods = capped("pod/privileged").unwrap();
+        assert_eq!((of_pods.effect, of_pods.cap, of_pods.until), (Effect::Deny, Effect::Warn, until));
+        assert!(capped("network/default-deny").is_some());
+        assert!(capped("placement/no-silent-downgrade").is_none(), "nothing softens what keeps the class");
+        assert_eq!(said(&status, CONTROLS_APPLIED), "True Applied");
+    }
+}

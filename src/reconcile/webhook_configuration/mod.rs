@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
 use k8s_openapi::api::rbac::v1::ClusterRole;
-use kube::Api;
+use kube::api::{Patch, PatchParams};
 use kube::core::PartialObjectMeta;
+use kube::{Api, Resource};
 use serde_json::{Value, json};
 
 use super::Reconciler;
+use super::events::Happened;
 use crate::admission::rules::{self, Endpoint, Options};
+use crate::api::FIELD_MANAGER;
 use crate::cluster::apply::Takeover;
 use crate::cluster::{ApplyError, Settings};
 
@@ -39,18 +42,57 @@ pub async fn reconcile(reconciler: &Reconciler) -> Result<Option<Duration>, Appl
         anchor_uid: &uid,
     });
     let api = Api::<ValidatingWebhookConfiguration>::all(client.clone());
+    let there = api.get_opt(rules::NAME).await?;
+    if there.as_ref().is_some_and(|there| is_as(there, &configuration)) {
+        return Ok(Some(REGULARLY));
+    }
     let applied = writer_apply(reconciler, &api, &configuration).await?;
-    // Another owner would keep it alive after the anchor is gone; one of an older anchor would have it collected.
-    let others = applied.metadata.owner_references.iter().flatten().any(|owner| owner.uid != uid);
-    if others {
-        let name = rules::NAME;
-        let owners = configuration.metadata.owner_references.clone();
-        let patch =
-            json!({"metadata": {"ownerReferences": owners, "resourceVersion": applied.metadata.resource_version}});
-        let params = kube::api::PatchParams::default();
-        reconciler.writer.within(api.patch(name, &params, &kube::api::Patch::Merge(&patch))).await?;
+    if !is_as(&applied, &configuration) {
+        replace(reconciler, &api, &applied, &configuration).await?;
+    }
+    if let Some(there) = there {
+        tracing::info!(name = rules::NAME, "the webhook configuration was not as it should be and is healed");
+        reconciler.metrics.healed("ValidatingWebhookConfiguration");
+        let note = "the webhook configuration is as it should be again".to_owned();
+        reconciler.tell(there.object_ref(&()), Happened::Healed, "Healed", note).await;
     }
     Ok(Some(REGULARLY))
+}
+
+/// True when it says exactly what it should, and belongs to the anchor and nobody else: another owner would keep it
+/// alive after the anchor is gone, one of an older anchor would have it collected.
+fn is_as(there: &ValidatingWebhookConfiguration, wanted: &ValidatingWebhookConfiguration) -> bool {
+    fn webhooks(configuration: &ValidatingWebhookConfiguration) -> Vec<ValidatingWebhook> {
+        let mut webhooks = configuration.webhooks.clone().unwrap_or_default();
+        for webhook in &mut webhooks {
+            webhook.match_conditions = webhook.match_conditions.take().filter(|conditions| !conditions.is_empty());
+        }
+        webhooks
+    }
+    fn owners(configuration: &ValidatingWebhookConfiguration) -> Vec<&str> {
+        configuration.metadata.owner_references.iter().flatten().map(|owner| owner.uid.as_str()).collect()
+    }
+    webhooks(there) == webhooks(wanted) && owners(there) == owners(wanted)
+}
+
+/// Puts everything as it should be. An apply leaves what someone else has added to a list that is merged by a key: a
+/// condition that matches nothing would switch an entry off.
+async fn replace(
+    reconciler: &Reconciler,
+    api: &Api<ValidatingWebhookConfiguration>,
+    there: &ValidatingWebhookConfiguration,
+    wanted: &ValidatingWebhookConfiguration,
+) -> Result<(), ApplyError> {
+    let patch = json!({
+        "metadata": {
+            "ownerReferences": wanted.metadata.owner_references,
+            "resourceVersion": there.metadata.resource_version,
+        },
+        "webhooks": wanted.webhooks,
+    });
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    reconciler.writer.within(api.patch(rules::NAME, &params, &Patch::Merge(&patch))).await?;
+    Ok(())
 }
 
 async fn writer_apply(
@@ -70,5 +112,65 @@ fn endpoint(settings: &Settings) -> Endpoint {
     match &settings.webhook_url {
         Some(url) => Endpoint::Url(url.clone()),
         None => Endpoint::Service { namespace: settings.namespace.clone(), name: settings.service.clone() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use k8s_openapi::api::admissionregistration::v1::MatchCondition;
+
+    use super::*;
+
+    fn wanted(anchor_uid: &str) -> ValidatingWebhookConfiguration {
+        rules::webhook_configuration(&Options {
+            system_namespaces: &BTreeSet::from(["kube-system".to_owned()]),
+            endpoint: &Endpoint::Url("https://127.0.0.1:9443".to_owned()),
+            ca_bundle: b"ca",
+            anchor_name: "amanat-anchor",
+            anchor_uid,
+        })
+    }
+
+    fn governed(configuration: &mut ValidatingWebhookConfiguration) -> &mut ValidatingWebhook {
+        let mut webhooks = configuration.webhooks.as_mut().unwrap().iter_mut();
+        webhooks.find(|webhook| webhook.name.starts_with("governed.")).unwrap()
+    }
+
+    #[test]
+    fn whatever_is_changed_is_seen() {
+        type Change = fn(&mut ValidatingWebhookConfiguration);
+        let table: &[(&str, Change, bool)] = &[
+            ("nothing", |_| {}, true),
+            ("a label of someone else", |there| there.metadata.labels = None, true),
+            ("opened on failure", |there| governed(there).failure_policy = Some("Ignore".to_owned()), false),
+            ("emptied bundle", |there| governed(there).client_config.ca_bundle = None, false),
+            ("trimmed rules", |there| governed(there).rules = None, false),
+            (
+                "narrowed objects",
+                |there| {
+                    let label = ("app".to_owned(), "x".to_owned());
+                    governed(there).object_selector.as_mut().unwrap().match_labels = Some([label].into());
+                },
+                false,
+            ),
+            (
+                "a condition that matches nothing",
+                |there| {
+                    let never = MatchCondition { name: "never".to_owned(), expression: "false".to_owned() };
+                    governed(there).match_conditions.get_or_insert_default().push(never);
+                },
+                false,
+            ),
+            ("an entry less", |there| drop(there.webhooks.as_mut().unwrap().pop()), false),
+            ("no owner", |there| there.metadata.owner_references = None, false),
+        ];
+        for (what, change, expected) in table {
+            let mut there = wanted("u");
+            change(&mut there);
+            assert_eq!(is_as(&there, &wanted("u")), *expected, "{what}");
+        }
+        assert!(!is_as(&wanted("old"), &wanted("new")), "an anchor that was made anew");
     }
 }
