@@ -59,6 +59,14 @@ impl Fence {
         until.checked_sub(self.clock.monotonic()).filter(|left| !left.is_zero()).ok_or(NotLeader)
     }
 
+    /// One that a test may write behind.
+    #[cfg(test)]
+    pub(crate) fn open(clock: Arc<dyn Clock>) -> Self {
+        let fence = Self::new(clock);
+        fence.open_until(Duration::from_secs(1_000_000));
+        fence
+    }
+
     fn open_until(&self, monotonic: Duration) {
         self.until.store(u64::try_from(monotonic.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
     }

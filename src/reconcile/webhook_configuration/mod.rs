@@ -118,10 +118,16 @@ fn endpoint(settings: &Settings) -> Endpoint {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Arc;
 
+    use axum::http;
     use k8s_openapi::api::admissionregistration::v1::MatchCondition;
+    use kube::Client;
+    use kube::client::Body;
 
     use super::*;
+    use crate::cluster::clock::ManualClock;
+    use crate::cluster::{Clock, Fence, Index, World, Writer};
 
     fn wanted(anchor_uid: &str) -> ValidatingWebhookConfiguration {
         rules::webhook_configuration(&Options {
@@ -172,5 +178,92 @@ mod tests {
             assert_eq!(is_as(&there, &wanted("u")), *expected, "{what}");
         }
         assert!(!is_as(&wanted("old"), &wanted("new")), "an anchor that was made anew");
+    }
+
+    /// Answers each request in turn with a status and a body, and gives back what was asked.
+    async fn reconcile_against(serving: bool, answers: Vec<(u16, Value)>) -> Vec<(String, Value)> {
+        let (service, mut handle) = tower_test::mock::pair::<http::Request<Body>, http::Response<Body>>();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-01-01T00:00:00Z"));
+        let writer = Writer::new(Client::new(service, "default"), Fence::open(Arc::clone(&clock)));
+        let reconciler = Reconciler {
+            index: Arc::new(Index::of(World::default())),
+            writer,
+            settings: Arc::new(Settings::new("amanat-system", "amanat", "a")),
+            clock,
+            serving: Arc::new(move || serving.then(|| b"ca".to_vec())),
+            server_minor: 37,
+            metrics: Arc::default(),
+            events: Arc::default(),
+        };
+        let server = tokio::spawn(async move {
+            let mut asked = Vec::new();
+            for (code, body) in answers {
+                let (request, send) = handle.next_request().await.unwrap();
+                let (parts, sent) = request.into_parts();
+                let sent = sent.collect_bytes().await.unwrap();
+                asked.push((
+                    format!("{} {}", parts.method, parts.uri.path()),
+                    serde_json::from_slice(&sent).unwrap_or(Value::Null),
+                ));
+                let body = serde_json::to_vec(&body).unwrap();
+                send.send_response(http::Response::builder().status(code).body(Body::from(body)).unwrap());
+            }
+            asked
+        });
+        reconcile(&reconciler).await.unwrap();
+        drop(reconciler);
+        server.await.unwrap()
+    }
+
+    const ANCHOR: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/amanat-anchor";
+    const OWN: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/amanat";
+
+    fn anchor(more: Value) -> (u16, Value) {
+        let mut metadata = json!({"name": "amanat-anchor", "uid": "u"});
+        metadata.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        (200, json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata}))
+    }
+
+    fn absent() -> (u16, Value) {
+        (404, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}))
+    }
+
+    fn asked(requests: &[(String, Value)]) -> Vec<&str> {
+        requests.iter().map(|(request, _)| request.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_without_a_live_anchor_or_while_it_can_not_serve() {
+        assert_eq!(asked(&reconcile_against(false, vec![]).await), [] as [&str; 0]);
+        let get = format!("GET {ANCHOR}");
+        for answer in [absent(), anchor(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}))] {
+            assert_eq!(asked(&reconcile_against(true, vec![answer]).await), [get.as_str()]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_apply_leaves_is_replaced() {
+        let settings = Settings::new("amanat-system", "amanat", "a");
+        let right = rules::webhook_configuration(&Options {
+            system_namespaces: &settings.system_namespaces,
+            endpoint: &endpoint(&settings),
+            ca_bundle: b"ca",
+            anchor_name: &settings.anchor,
+            anchor_uid: "u",
+        });
+        let answer =
+            |configuration: &ValidatingWebhookConfiguration| (200, serde_json::to_value(configuration).unwrap());
+        let as_it_is = reconcile_against(true, vec![anchor(json!({})), answer(&right)]).await;
+        assert_eq!(asked(&as_it_is), [format!("GET {ANCHOR}"), format!("GET {OWN}")], "nothing to do");
+        let mut off = right.clone();
+        let never = MatchCondition { name: "never".to_owned(), expression: "false".to_owned() };
+        governed(&mut off).match_conditions.get_or_insert_default().push(never);
+        // The apply merges by key and leaves the condition; then the list is replaced, and an Event tells.
+        let answers =
+            vec![anchor(json!({})), answer(&off), answer(&off), answer(&right), (201, json!({"metadata": {}}))];
+        let requests = reconcile_against(true, answers).await;
+        let patch = format!("PATCH {OWN}");
+        assert_eq!(asked(&requests)[2..4], [patch.as_str(), patch.as_str()]);
+        assert_eq!(requests[3].1["webhooks"], serde_json::to_value(&right).unwrap()["webhooks"]);
     }
 }
