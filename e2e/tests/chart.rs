@@ -1,5 +1,12 @@
 //! The chart without a cluster: what it renders, and what it refuses to.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "values are given in files, and a test fails by panicking"
+)]
+
 use anyhow::Result;
 use e2e::folder::Folder;
 use e2e::tools::{Output, Tools};

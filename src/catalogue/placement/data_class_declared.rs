@@ -11,7 +11,8 @@ crate::control! {
     /// `amanat.dev/data-class` on the namespace, and only Amanat writes it: nobody else sets or raises it, through
     /// `namespaces`, `namespaces/status` or `namespaces/finalize`. (At the creation of a namespace the groups of
     /// `spec.restorers` may, since a backup brings its labels.) The class that a CloudWorkload names is one of the
-    /// baseline's, and `default` and the cluster's own namespaces declare none.
+    /// baseline's, and `default` declares none; in the cluster's own namespaces a
+    /// declaration is ignored.
     ///
     /// What happens to workloads in a namespace that declares nothing is the baseline's `undeclared`.
     ///
@@ -85,8 +86,9 @@ fn check(case: &Case<'_>, _: &Params, sink: &mut Sink) {
         Body::Namespace => label(case, sink),
         Body::CloudWorkload(_) => {
             super::report(ID, case, sink);
-            if *case.standing == Standing::System || case.namespace() == "default" {
-                let message = format!("namespace {} declares no class of data", case.namespace());
+            // In the cluster's own namespaces a declaration is ignored; `default` is everyone's, and has to say no.
+            if case.namespace() == "default" {
+                let message = "namespace default declares no class of data";
                 let fix = "declare a namespace of your own, and run workloads there";
                 sink.push(
                     Finding::new(FieldPath::of(&["metadata", "namespace"]), message, fix).value(case.namespace()),
