@@ -7,9 +7,12 @@ use anyhow::{Result, ensure};
 use e2e::case::{Case, Suite};
 use e2e::cluster::Cluster;
 use e2e::waiting::until;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Api;
+use kube::api::ListParams;
 
 use super::given;
 use super::says::says;
@@ -25,6 +28,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("drift: a NetworkPolicy that an administrator edits or deletes is back", policies),
         Case::new("drift: a tenant can neither edit nor delete a built NetworkPolicy", tenants),
         Case::new("drift: the pod-security labels of a namespace are back", labels),
+        Case::new("drift: a condition added to the webhook configuration is gone, and an Event tells", webhooks),
     ]
 }
 
@@ -46,6 +50,7 @@ async fn policies(suite: Arc<Suite>) -> Result<()> {
     })
     .await?;
     println!("drift: an edited NetworkPolicy was healed {:?} after kubectl was started", started.elapsed());
+    told(amanat.cluster(), &namespace, "CloudWorkload").await?;
 
     let started = Instant::now();
     tools.kubectl(&["delete", "networkpolicy", POLICY, "-n", &namespace, "--wait=false"]).await?.ok()?;
@@ -105,6 +110,37 @@ async fn labels(suite: Arc<Suite>) -> Result<()> {
         println!("drift: {change} was healed {:?} after kubectl was started", started.elapsed());
     }
     Ok(())
+}
+
+async fn webhooks(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let configurations = Api::<ValidatingWebhookConfiguration>::all(amanat.cluster().client().clone());
+    let written = configurations.get("amanat").await?;
+    // One that always holds: cases beside this one go on being judged.
+    let added =
+        r#"[{"op": "add", "path": "/webhooks/0/matchConditions/-", "value": {"name": "added", "expression": "true"}}]"#;
+    let patch = ["patch", "validatingwebhookconfiguration", "amanat", "--type=json", "-p", added];
+    amanat.tools().kubectl(&patch).await?.ok()?;
+    until(HEALED, "the added condition to be gone", async || {
+        let now = configurations.get("amanat").await?;
+        ensure!(now.webhooks == written.webhooks, "it is {:?}", now.webhooks);
+        Ok(())
+    })
+    .await?;
+    told(amanat.cluster(), "default", "ValidatingWebhookConfiguration").await
+}
+
+/// An Event of the healing is there.
+async fn told(cluster: &Cluster, namespace: &str, kind: &str) -> Result<()> {
+    let events = Api::<Event>::namespaced(cluster.client().clone(), namespace);
+    until(SOON, "an Event that tells of the healing", async || {
+        let told = events.list(&ListParams::default()).await?;
+        let about = |event: &Event| event.regarding.as_ref().and_then(|object| object.kind.as_deref()) == Some(kind);
+        let healed = |event: &&Event| event.reason.as_deref() == Some("Healed") && about(event);
+        ensure!(told.items.iter().any(|event| healed(&event)), "there are {} Events, and none is it", told.items.len());
+        Ok(())
+    })
+    .await
 }
 
 async fn labelled(cluster: &Cluster, namespace: &str, key: &str, value: &str) -> Result<()> {
