@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing_subscriber::EnvFilter;
 
 use super::{Error, Status};
 use crate::admission::{self, AdmissionState};
@@ -26,6 +27,11 @@ use crate::serve::{Readiness, ServedCertificate, certificate, health, tls};
 const LEASE: &str = "amanat";
 /// How long to wait before something that has to work at the start is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long the lease may take to be given back; it runs out by itself.
+const RETIRE: Duration = Duration::from_secs(5);
+/// The client logs the whole text of an object that it can't read, Secrets too, one level below errors. Whatever level
+/// is asked for, that stays out of the log.
+const QUIET: [&str; 2] = ["kube_client=error", "kube_client::client=error"];
 /// How often the Secret is read again: another may have been put there.
 const REREAD: Duration = Duration::from_secs(60);
 
@@ -111,10 +117,10 @@ pub fn run(args: &OperatorArgs) -> Result<Status, Error> {
 /// For people on a terminal, as JSON elsewhere; always on standard error.
 #[expect(clippy::disallowed_methods, reason = "RUST_LOG is where operators look for the log's level")]
 fn log() {
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info,kube=warn".to_owned());
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(std::io::stderr);
+    let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| "info,kube=warn".to_owned());
+    let filter = QUIET.iter().filter_map(|directive| directive.parse().ok());
+    let filter = filter.fold(EnvFilter::new(wanted), EnvFilter::add_directive);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Fails only when there is a subscriber already.
     let _ = if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().try_init() };
 }
@@ -129,6 +135,7 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
     let mut signals = Signals::new()?;
 
     let (stop, stopping) = watch::channel(false);
+    let (retire, retired) = watch::channel(false);
     let (close, closing) = watch::channel(false);
     let index = Arc::new(Index::new());
     let served = Arc::new(ServedCertificate::default());
@@ -169,8 +176,8 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
         Arc::clone(&clock),
         Arc::clone(&served),
     ));
-    let serving = tokio::spawn(tls::serve(webhook, config, admission::router(Arc::new(state)), closing));
-    let candidate = tokio::spawn(election.run(stopping.clone()));
+    let mut serving = tokio::spawn(tls::serve(webhook, config, admission::router(Arc::new(state)), closing));
+    let mut candidate = tokio::spawn(election.run(retired));
     tasks.spawn(reconcile(
         Reconciler {
             index,
@@ -185,16 +192,21 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
         client,
         leading,
         stopping,
+        retire,
     ));
     tracing::info!(address = %args.webhook_address, "serving");
 
     let died = tokio::select! {
         () = signals.next() => None,
         died = tasks.join_next() => Some(died.and_then(Result::ok).unwrap_or("a task")),
+        _ = &mut serving => Some("webhook"),
+        _ = &mut candidate => Some("election"),
     };
     // Not ready from here on, and no writer any more; what the API server still sends is answered.
     let _ = stop.send(true);
-    let _ = candidate.await;
+    if !candidate.is_finished() {
+        let _ = tokio::time::timeout(RETIRE, candidate).await;
+    }
     if died.is_none() {
         tracing::info!(seconds = args.drain, "stopping: serving on while the API server turns to others");
         tokio::select! {
@@ -203,7 +215,9 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
         }
     }
     let _ = close.send(true);
-    let _ = serving.await;
+    if !serving.is_finished() {
+        let _ = serving.await;
+    }
     match died {
         None => Ok(Status::Clean),
         Some(task) => Err(Error::Internal(format!("{task} has ended, which it should not: the operator ends too"))),
@@ -215,12 +229,14 @@ fn serving_when(readiness: Readiness, served: Arc<ServedCertificate>) -> Serving
     Arc::new(move || served.current().filter(|_| readiness.ready()).map(|certificate| certificate.ca.clone()))
 }
 
-/// Asks for the API server's version, then reconciles until the shutdown.
+/// Asks for the API server's version, then reconciles until the shutdown. Only when nothing writes any more is the lease
+/// given back, also when this ends otherwise.
 async fn reconcile(
     reconciler: Reconciler,
     client: Client,
     leading: watch::Receiver<bool>,
     mut stopping: watch::Receiver<bool>,
+    retire: watch::Sender<bool>,
 ) -> &'static str {
     let minor = async {
         loop {
@@ -244,6 +260,7 @@ async fn reconcile(
     if !*stopping.borrow() {
         Reconciler { server_minor, ..reconciler }.run(leading, stopping.clone()).await;
     }
+    let _ = retire.send(true);
     if *stopping.borrow() {
         // The end was asked for: the others decide when it comes.
         std::future::pending::<()>().await;

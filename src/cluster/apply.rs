@@ -154,3 +154,101 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::clock::{Clock, ManualClock};
+    use super::*;
+    use crate::api::{PublicSectorEntity, PublicSectorEntityStatus};
+    use hyper::{Request, Response};
+    use kube::client::Body;
+    use std::sync::Arc;
+    use tower_test::mock::{self, Handle};
+
+    type Server = Handle<Request<Body>, Response<Body>>;
+
+    fn entity() -> PublicSectorEntity {
+        serde_json::from_value(json!({
+            "apiVersion": "amanat.dev/v1alpha1", "kind": "PublicSectorEntity", "metadata": {"name": "fbr", "uid": "1"},
+            "spec": {"displayName": "FBR", "jurisdiction": "Federal"},
+        }))
+        .unwrap()
+    }
+
+    fn writer(leads: bool) -> (Writer, Api<PublicSectorEntity>, Arc<ManualClock>, Server) {
+        let (service, server) = mock::pair::<Request<Body>, Response<Body>>();
+        let client = Client::new(service, "default");
+        let clock = Arc::new(ManualClock::at("2026-01-01T00:00:00Z"));
+        let fence = Fence::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        if leads {
+            fence.open_until(Duration::from_secs(10));
+        }
+        (Writer::new(client.clone(), fence), Api::all(client), clock, server)
+    }
+
+    fn status(generation: i64) -> PublicSectorEntityStatus {
+        PublicSectorEntityStatus { observed_generation: Some(generation), ..PublicSectorEntityStatus::default() }
+    }
+
+    async fn answer(server: &mut Server, code: u16, body: serde_json::Value) -> (String, serde_json::Value) {
+        let (request, respond) = server.next_request().await.unwrap();
+        let uri = request.uri().to_string();
+        let sent = request.into_body().collect_bytes().await.unwrap();
+        let body = Body::from(serde_json::to_vec(&body).unwrap());
+        respond.send_response(Response::builder().status(code).body(body).unwrap());
+        (uri, serde_json::from_slice(&sent).unwrap())
+    }
+
+    #[tokio::test]
+    async fn who_does_not_lead_sends_nothing() {
+        let (writer, api, _, mut server) = writer(false);
+        let entity = entity();
+        let error = writer.status(&api, &entity, None, &status(1)).await.unwrap_err();
+        assert_eq!(error.category(), "not-leader");
+        let error =
+            writer.apply(&api, "fbr", &entity, Takeover::Force).await.map(|_: PublicSectorEntity| ()).unwrap_err();
+        assert_eq!(error.category(), "not-leader");
+        drop((writer, api));
+        assert!(server.next_request().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn who_led_too_long_ago_sends_nothing() {
+        let (writer, api, clock, _server) = writer(true);
+        clock.advance(Duration::from_secs(10));
+        let error = writer.status(&api, &entity(), None, &status(1)).await.unwrap_err();
+        assert_eq!(error.category(), "not-leader");
+    }
+
+    #[tokio::test]
+    async fn a_status_is_written_only_when_it_changed_and_to_that_very_object() {
+        let (writer, api, _, mut server) = writer(true);
+        assert!(!writer.status(&api, &entity(), Some(&status(1)), &status(1)).await.unwrap());
+        let (entity, old, new) = (entity(), status(1), status(2));
+        let reply = serde_json::to_value(&entity).unwrap();
+        let (written, (uri, sent)) =
+            tokio::join!(writer.status(&api, &entity, Some(&old), &new), answer(&mut server, 200, reply));
+        assert!(written.unwrap());
+        assert!(uri.starts_with("/apis/amanat.dev/v1alpha1/publicsectorentities/fbr/status?"), "{uri}");
+        assert!(uri.contains("fieldManager=amanat"), "{uri}");
+        assert_eq!(sent["metadata"], json!({"name": "fbr", "uid": "1"}));
+        assert_eq!(sent["status"]["observedGeneration"], 2);
+        assert!(sent.get("spec").is_none());
+    }
+
+    #[tokio::test]
+    async fn what_the_api_server_says_has_a_category() {
+        let (writer, api, _, mut server) = writer(true);
+        let entity = entity();
+        for (code, category) in
+            [(403, "forbidden"), (404, "not-found"), (409, "conflict"), (422, "invalid"), (500, "failed")]
+        {
+            let said = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code});
+            let (result, _) = tokio::join!(
+                writer.apply::<PublicSectorEntity, _>(&api, "fbr", &entity, Takeover::Refuse),
+                answer(&mut server, code, said)
+            );
+            assert_eq!(result.unwrap_err().category(), category);
+        }
+    }
+}

@@ -67,7 +67,7 @@ impl Fence {
         fence
     }
 
-    fn open_until(&self, monotonic: Duration) {
+    pub(super) fn open_until(&self, monotonic: Duration) {
         self.until.store(u64::try_from(monotonic.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
     }
 

@@ -4,6 +4,26 @@ use std::process::{Command, Stdio};
 use super::folder::{BAD, Folder};
 
 #[test]
+fn the_operator_lists_its_flags() {
+    let help = Folder::new(&[]).run(&["operator", "--help"]).out;
+    for flag in [
+        "--kubeconfig",
+        "--namespace",
+        "--name",
+        "--service-account",
+        "--webhook-address",
+        "--health-address",
+        "--webhook-url",
+        "--system-namespace",
+        "--control-plane-user",
+        "--anchor",
+        "--drain",
+    ] {
+        assert!(help.contains(&format!("{flag} <")), "{flag} is missing:\n{help}");
+    }
+}
+
+#[test]
 fn help_has_examples_for_every_command() {
     let folder = Folder::new(&[]);
     for command in ["check", "explain", "controls", "crds", "baseline", "completions"] {
