@@ -196,8 +196,10 @@ async fn answer(cluster: &Cluster, tried: &Tried) -> Result<Answer> {
         Ok(()) => Answer::Admitted,
         Err(status) if status.message.contains("governed.webhook.amanat.dev") => {
             let causes = status.details.map(|details| details.causes).unwrap_or_default();
-            let causes: Vec<_> =
-                causes.into_iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+            let causes: Vec<_> = causes
+                .into_iter()
+                .map(|cause| format!("{} {}: {}", cause.reason, cause.field, cause.message))
+                .collect();
             Answer::Denied(causes.join("; "))
         }
         Err(status) if status.code == 422 => Answer::Invalid(status.message),
