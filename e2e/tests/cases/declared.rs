@@ -64,8 +64,8 @@ async fn a_refusal_in_words(suite: Arc<Suite>) -> Result<()> {
             .with_context(|| format!("refusal by {control}"))?;
     }
     // All findings of an object are told at once.
-    let both =
-        patched(container(), &json!({"image": "docker.io/library/nginx:1", "securityContext": {"privileged": true}}));
+    let privileged = json!({"privileged": true, "allowPrivilegeEscalation": true});
+    let both = patched(container(), &json!({"image": "docker.io/library/nginx:1", "securityContext": privileged}));
     let refusal = dry(&amanat.tools(), &workload("Deployment", &namespace, "api", &pod_spec(&both))).await?;
     refused_by(refusal, "governed", &["pod/privileged: ", "image/digest-pinned: ", "image/approved-registries: "])
 }
