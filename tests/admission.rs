@@ -1,0 +1,440 @@
+//! The webhook through its own router: what is no review, what is refused, what is admitted, and what is never told.
+
+#![cfg(feature = "operator")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support/fixture.rs"]
+mod fixture;
+#[path = "admission/webhook.rs"]
+mod webhook;
+
+use std::time::Duration;
+
+use amanat::admission::BODY_LIMIT;
+use amanat::cluster::{Index, World};
+use amanat::control::{Check, Point, Severity};
+use axum::body::Body;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use webhook::{ApiServer, Log, POD, Webhook, pod, review, unpinned, world};
+
+const ENTRIES: [&str; 5] = ["undeclared", "governed", "namespaces", "declarations", "registry"];
+const CANARY: &str = "canary-7f3a";
+
+fn usual() -> Webhook {
+    Webhook::new(world(None), ApiServer::HasNoMore)
+}
+
+#[tokio::test]
+async fn what_is_no_review_gets_a_4xx_and_the_next_request_an_answer() {
+    let webhook = usual();
+    let whole = review("CREATE", POD, "fbr-portal", json!({"object": pod()})).to_string();
+    let other_version = whole.replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1");
+    let no_uid = review("CREATE", POD, "fbr-portal", json!({"uid": "", "object": pod()})).to_string();
+    let bodies: [(&str, Vec<u8>); 9] = [
+        ("empty", Vec::new()),
+        ("blank", b" \n\t".to_vec()),
+        ("garbage", b"\xff\xfe\x00nonsense".to_vec()),
+        ("truncated", whole.as_bytes()[..whole.len() / 2].to_vec()),
+        ("another version", other_version.into_bytes()),
+        ("another kind", whole.replace("AdmissionReview", "TokenReview").into_bytes()),
+        ("no uid", no_uid.into_bytes()),
+        ("a list", b"[]".to_vec()),
+        ("deep", "[".repeat(20_000).into_bytes()),
+    ];
+    for entry in ENTRIES {
+        for (name, body) in &bodies {
+            let sent = webhook.post(entry, body.clone()).await;
+            assert_eq!(sent.status, StatusCode::BAD_REQUEST, "{entry}: {name}: {}", sent.text);
+            assert!(sent.text.len() < 200, "{entry}: {name}: {}", sent.text);
+        }
+    }
+    assert!(webhook.review("governed", &serde_json::from_str(&whole).unwrap()).await.allowed());
+}
+
+#[tokio::test]
+async fn what_is_not_read_is_told_by_its_status() {
+    let webhook = usual();
+    let json = ("content-type", "application/json");
+    let gzip = webhook.send("governed", &[json, ("content-encoding", "gzip")], "x").await;
+    assert_eq!(gzip.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let yaml = webhook.send("governed", &[("content-type", "application/yaml")], "x").await;
+    assert_eq!(yaml.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let said = (BODY_LIMIT + 1).to_string();
+    let over = webhook.send("governed", &[json, ("content-length", &said)], Body::empty()).await;
+    assert_eq!(over.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let unsaid = webhook.post("governed", vec![b' '; BODY_LIMIT + 1]).await;
+    assert_eq!(unsaid.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(webhook.post("nonsense", "{}").await.status, StatusCode::NOT_FOUND);
+    let get = axum::http::Request::get("/validate/governed").body(Body::empty()).unwrap();
+    let get = tower::ServiceExt::oneshot(webhook.router.clone(), get).await.unwrap();
+    assert_eq!(get.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_where_and_what_to_do() {
+    let webhook = usual();
+    let answer = webhook.review("governed", &review("CREATE", POD, "fbr-portal", json!({"object": unpinned()}))).await;
+    assert!(!answer.allowed());
+    assert_eq!(answer.0["status"]["code"], 403);
+    assert_eq!(answer.0["status"]["reason"], "Forbidden");
+    assert_eq!(answer.controls(), ["image/digest-pinned"]);
+    assert_eq!(answer.0["status"]["details"]["causes"][0]["field"], "spec.containers[0].image");
+    for part in ["[Restricted]", "image/digest-pinned", "spec.containers[0].image", "container app", "fix: "] {
+        assert!(answer.message().contains(part), "{part} in {}", answer.message());
+    }
+    assert_eq!(answer.audit("decision"), "denied");
+    assert_eq!(answer.audit("class"), "Restricted");
+    assert_eq!(answer.audit("baseline"), "test@1");
+    assert_eq!(answer.audit("controls"), "image/digest-pinned=Deny");
+
+    let conforming = webhook.review("governed", &review("CREATE", POD, "fbr-portal", json!({"object": pod()}))).await;
+    assert!(conforming.allowed(), "{conforming:?}");
+    assert_eq!(conforming.audit("decision"), "allowed");
+}
+
+#[tokio::test]
+async fn an_answer_stays_small_however_much_is_wrong() {
+    let webhook = usual();
+    let mut pod = unpinned();
+    let container = pod["spec"]["containers"][0].clone();
+    let named = |index: usize| {
+        let mut container = container.clone();
+        container["name"] = json!(format!("c{index}-{}", "x".repeat(50)));
+        container["image"] = json!(format!("elsewhere.example/{}:{index}", "y".repeat(400)));
+        container
+    };
+    pod["spec"]["containers"] = (0..2_000).map(named).collect();
+    let answer = webhook.review("governed", &review("CREATE", POD, "fbr-portal", json!({"object": pod}))).await;
+    assert!(!answer.allowed());
+    assert!(answer.message().lines().count() <= 21, "{}", answer.message().lines().count());
+    assert!(answer.controls().len() <= 100);
+    assert!(answer.0.to_string().len() < 256 * 1_024, "{}", answer.0.to_string().len());
+    assert!(answer.warnings().iter().all(|warning| warning.chars().count() <= 120));
+}
+
+#[tokio::test]
+async fn subresources_of_pods_are_judged_but_for_those_that_carry_nothing() {
+    let webhook = usual();
+    let of = |subresource: &str, object: Value| {
+        review("UPDATE", POD, "fbr-portal", json!({"subResource": subresource, "object": object, "oldObject": pod()}))
+    };
+    for subresource in ["ephemeralcontainers", "resize", "nova"] {
+        let answer = webhook.review("governed", &of(subresource, unpinned())).await;
+        assert_eq!(answer.controls(), ["image/digest-pinned"], "{subresource}");
+        assert!(webhook.review("governed", &of(subresource, pod())).await.allowed(), "{subresource}");
+    }
+    let mut ephemeral = pod();
+    ephemeral["spec"]["ephemeralContainers"] = json!([{"name": "debug", "image": "registry.example.gov.pk/debug:1"}]);
+    let answer = webhook.review("governed", &of("ephemeralcontainers", ephemeral)).await;
+    assert!(answer.controls().contains(&"image/digest-pinned"), "{answer:?}");
+
+    let unknown = webhook.review("governed", &of("nova", json!({"kind": "Nova", "target": CANARY}))).await;
+    assert!(!unknown.allowed());
+    assert_eq!(unknown.0["status"]["code"], 422);
+    assert_eq!(unknown.audit("decision"), "undecodable");
+    assert!(!unknown.0.to_string().contains(CANARY));
+
+    for subresource in ["status", "eviction", "binding", "log"] {
+        let answer = webhook.review("governed", &of(subresource, json!({"anything": true}))).await;
+        assert!(answer.allowed(), "{subresource}");
+        assert_eq!(answer.audit("decision"), "not-judged");
+    }
+}
+
+#[tokio::test]
+async fn changes_that_add_nothing_pass() {
+    let webhook = usual();
+    let mut going = unpinned();
+    going["metadata"]["finalizers"] = json!([]);
+    going["metadata"]["labels"] = json!({"a": "b"});
+    let update = review("UPDATE", POD, "fbr-portal", json!({"object": going, "oldObject": unpinned()}));
+    assert!(webhook.review("governed", &update).await.allowed());
+    let delete = review("DELETE", POD, "fbr-portal", json!({"oldObject": unpinned()}));
+    assert!(webhook.review("governed", &delete).await.allowed());
+
+    let scale = |replicas: i32, before: i32| {
+        let object =
+            |replicas: i32| json!({"kind": "Scale", "metadata": {"name": "app"}, "spec": {"replicas": replicas}});
+        review(
+            "UPDATE",
+            ("autoscaling", "Scale", "deployments"),
+            "fbr-portal",
+            json!({"subResource": "scale",
+            "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
+            "object": object(replicas), "oldObject": object(before)}),
+        )
+    };
+    assert!(webhook.review("governed", &scale(3, 1)).await.allowed());
+    // Without its provider, nothing new comes in, and everything may go.
+    let mut closed = world(None);
+    std::sync::Arc::make_mut(&mut closed.providers).clear();
+    let closed = Webhook::new(closed, ApiServer::HasNoMore);
+    assert!(!closed.review("governed", &scale(3, 1)).await.allowed());
+    assert!(closed.review("governed", &scale(0, 3)).await.allowed());
+}
+
+#[tokio::test]
+async fn a_dry_run_is_judged_like_any_other() {
+    let webhook = usual();
+    let dry = json!({"dryRun": true, "object": unpinned()});
+    let answer = webhook.review("governed", &review("CREATE", POD, "fbr-portal", dry)).await;
+    assert!(!answer.allowed());
+    let dry = json!({"dryRun": true, "object": pod()});
+    assert!(webhook.review("governed", &review("CREATE", POD, "fbr-portal", dry)).await.allowed());
+}
+
+#[tokio::test]
+async fn the_cluster_s_own_namespaces_and_mirror_pods_are_not_blocked() {
+    let webhook = usual();
+    let system = webhook.review("governed", &review("CREATE", POD, "kube-system", json!({"object": unpinned()}))).await;
+    assert!(system.allowed());
+    assert_eq!(system.audit("decision"), "system");
+
+    let mut mirror = unpinned();
+    mirror["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "0123"});
+    let by = |username: &str, group: &str| {
+        review(
+            "CREATE",
+            POD,
+            "fbr-portal",
+            json!({"object": mirror,
+            "userInfo": {"username": username, "groups": [group]}}),
+        )
+    };
+    let by_node = webhook.review("governed", &by("system:node:n1", "system:nodes")).await;
+    assert!(by_node.allowed());
+    assert_eq!(by_node.audit("decision"), "mirror-pod");
+    assert_eq!(by_node.audit("controls"), "image/digest-pinned=Deny");
+    assert!(!webhook.review("governed", &by("officer", "system:authenticated")).await.allowed());
+}
+
+#[tokio::test]
+async fn what_can_t_be_looked_up_is_a_503_without_retry_after() {
+    let failing = Webhook::new(world(None), ApiServer::Fails);
+    let create = |namespace: &str| review("CREATE", POD, namespace, json!({"object": pod()}));
+    for namespace in ["free", "never-seen"] {
+        let sent = failing.post("undeclared", create(namespace).to_string()).await;
+        assert_eq!(sent.status, StatusCode::SERVICE_UNAVAILABLE, "{namespace}");
+        assert!(!sent.headers.contains_key("retry-after"));
+    }
+    assert!(failing.metrics().contains(r#"amanat_admission_lookups_failed_total{entry="undeclared"} 2"#));
+    // What the index knows needs no question, and neither does what is never judged.
+    assert!(failing.review("governed", &create("fbr-portal")).await.allowed());
+    assert!(failing.review("governed", &create("kube-system")).await.allowed());
+
+    let answering = usual();
+    let answer = answering.review("undeclared", &create("free")).await;
+    assert!(answer.allowed());
+    assert_eq!(answer.audit("decision"), "warned");
+    assert!(answer.warnings()[0].contains("placement/data-class-declared"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn before_everything_is_seen_nobody_is_answered_but_the_registry() {
+    for webhook in
+        [Webhook::over(Index::new(), ApiServer::HasNoMore), Webhook::new(World::default(), ApiServer::HasNoMore)]
+    {
+        let create = review("CREATE", POD, "fbr-portal", json!({"object": pod()})).to_string();
+        let sent = webhook.post("governed", create).await;
+        assert_eq!(sent.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!sent.headers.contains_key("retry-after"));
+        let answer = webhook.review("registry", &baseline("CREATE", json!({}))).await;
+        assert!(answer.allowed(), "a baseline must get in while there is none: {answer:?}");
+    }
+}
+
+fn baseline(operation: &str, changes: Value) -> Value {
+    let spec = serde_json::to_value(fixture::baseline(changes)).unwrap();
+    let object = json!({"apiVersion": "amanat.dev/v1alpha1", "kind": "SecurityBaseline", "metadata": {"name": "test",
+        "creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": spec});
+    let side = if operation == "DELETE" { "oldObject" } else { "object" };
+    let kind = ("amanat.dev", "SecurityBaseline", "securitybaselines");
+    review(operation, kind, "", json!({"name": "test", side: object}))
+}
+
+#[tokio::test]
+async fn a_baseline_must_compile_and_stays_while_it_is_in_force() {
+    let webhook = usual();
+    let wrong = json!({"controls": [{"id": "image/digest-pined", "effects": {}}]});
+    let answer = webhook.review("registry", &baseline("UPDATE", wrong.clone())).await;
+    assert!(!answer.allowed());
+    assert!(answer.message().contains("did you mean image/digest-pinned?"), "{}", answer.message());
+    assert_eq!(answer.0["status"]["details"]["causes"][0]["field"], "spec.controls[0].id");
+
+    let mut newer = wrong;
+    newer["catalogue"] = json!("99.0.0");
+    let answer = webhook.review("registry", &baseline("UPDATE", newer)).await;
+    assert!(answer.allowed(), "{answer:?}");
+    assert!(answer.warnings().iter().any(|warning| warning.contains("99.0.0")), "{answer:?}");
+
+    // The anchor is gone, by this API server: Amanat is being removed.
+    assert!(webhook.review("registry", &baseline("DELETE", json!({}))).await.allowed());
+    let lives = Webhook::new(world(None), ApiServer::Fails);
+    let refused = lives.review("registry", &baseline("DELETE", json!({}))).await;
+    assert!(!refused.allowed());
+    assert!(refused.message().contains("amanat-anchor"), "{}", refused.message());
+    let mut by_administrator = baseline("DELETE", json!({}));
+    by_administrator["request"]["userInfo"]["groups"] = json!(["system:masters"]);
+    assert!(lives.review("registry", &by_administrator).await.allowed());
+}
+
+#[tokio::test]
+async fn the_class_label_is_amanat_s() {
+    let webhook = usual();
+    let namespace = |class: Option<&str>| {
+        let labels = class.map_or(json!({}), |class| json!({"amanat.dev/data-class": class}));
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fbr-portal", "labels": labels}})
+    };
+    let kind = ("", "Namespace", "namespaces");
+    for subresource in ["", "status", "finalize"] {
+        for new in [None, Some("Open"), Some("Secret")] {
+            let changes = json!({"name": "fbr-portal", "subResource": subresource, "object": namespace(new),
+                "oldObject": namespace(Some("Restricted"))});
+            let mut review = review("UPDATE", kind, "fbr-portal", changes);
+            let answer = webhook.review("namespaces", &review).await;
+            assert!(!answer.allowed(), "{subresource} {new:?}");
+            assert!(!answer.controls().is_empty());
+            review["request"]["userInfo"]["username"] = json!("system:serviceaccount:amanat-system:amanat");
+            assert!(webhook.review("namespaces", &review).await.allowed(), "{subresource} {new:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_declaration_is_neither_lowered_nor_deleted() {
+    let webhook = usual();
+    let kind = ("amanat.dev", "CloudWorkload", "cloudworkloads");
+    let object = |class: &str| {
+        json!({"apiVersion": "amanat.dev/v1alpha1", "kind": "CloudWorkload",
+            "metadata": {"name": "workload", "namespace": "fbr-portal"},
+            "spec": serde_json::to_value(fixture::declaration(json!({"dataClass": class}))).unwrap()})
+    };
+    let sides = json!({"object": object("Public"), "oldObject": object("Restricted")});
+    let lowered = webhook.review("declarations", &review("UPDATE", kind, "fbr-portal", sides)).await;
+    assert!(lowered.controls().contains(&"placement/no-silent-downgrade"), "{lowered:?}");
+    let delete = review("DELETE", kind, "fbr-portal", json!({"oldObject": object("Restricted")}));
+    let failing = Webhook::new(world(None), ApiServer::Fails);
+    assert_eq!(failing.review("declarations", &delete).await.controls(), ["placement/no-silent-downgrade"]);
+    // By this API server the namespace is gone: what is in it may go too.
+    assert!(webhook.review("declarations", &delete).await.allowed());
+}
+
+amanat::control! {
+    /// Panics with what it judges.
+    pub static PANICS = {
+        id: "test/panics",
+        title: "Panics",
+        severity: Severity::Low,
+        since: "0.1.0",
+        points: &[Point::Admission],
+        judges: amanat::control::POD_SPECS,
+        reads: &[],
+        maps: &[],
+        params: &[],
+        check: Check::Case(|case, _, _| {
+            let name = &case.subject.metadata.annotations;
+            assert!(!name.contains_key("panic"), "judged {name:?}");
+        }),
+    }
+}
+
+#[tokio::test]
+async fn a_control_that_panics_refuses_that_request_only() {
+    let webhook = Webhook::new(world(Some(&PANICS)), ApiServer::HasNoMore);
+    let (log, guard) = Log::start();
+    amanat::admission::log_panics_without_content();
+    let mut panicking = pod();
+    panicking["metadata"]["annotations"] = json!({"panic": CANARY});
+    let review_of = |object: &Value| review("CREATE", POD, "fbr-portal", json!({"object": object}));
+    let refused = webhook.review("governed", &review_of(&panicking)).await;
+    // On an entry that fails open, it is a failure like any other.
+    let open = webhook.post("undeclared", review_of(&panicking).to_string()).await;
+    let _ = std::panic::take_hook();
+    drop(guard);
+    assert!(!refused.allowed());
+    assert_eq!(refused.0["status"]["code"], 500);
+    assert_eq!(open.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(webhook.review("governed", &review_of(&pod())).await.allowed(), "the process serves on");
+
+    let metrics = webhook.metrics();
+    assert!(metrics.contains(r#"amanat_admission_panics_total{entry="governed"} 1"#), "{metrics}");
+    let log = log.text();
+    assert!(log.contains("panicked"), "{log}");
+    for told in [log, metrics, refused.0.to_string(), open.text] {
+        assert!(!told.contains(CANARY), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_an_object_is_logged_or_counted() {
+    let webhook = usual();
+    let (log, guard) = Log::start();
+    let mut told = Vec::new();
+
+    let mut refused = unpinned();
+    refused["metadata"]["annotations"] = json!({"note": CANARY});
+    refused["spec"]["containers"][0]["env"] = json!([{"name": "PASSWORD", "value": CANARY}]);
+    let refused = review("CREATE", POD, "fbr-portal", json!({"object": refused}));
+    told.push(webhook.review("governed", &refused).await.0.to_string());
+
+    for wrong in [
+        json!({"metadata": {"name": "app"}, "spec": {"containers": [], "hostNetwork": CANARY}}),
+        json!({"metadata": {"name": "app", "labels": CANARY}, "spec": {"containers": []}}),
+        json!({"metadata": {"name": "app"}, "spec": {"containers": [{"name": "a", "resources": {"limits": CANARY}}]}}),
+        json!({CANARY: CANARY}),
+    ] {
+        let wrong = review("CREATE", POD, "fbr-portal", json!({"object": wrong}));
+        let answer = webhook.review("governed", &wrong).await;
+        assert!(!answer.allowed());
+        assert_eq!(answer.audit("decision"), "undecodable");
+        told.push(answer.0.to_string());
+    }
+    for entry in ENTRIES {
+        for body in
+            [CANARY.to_owned(), format!("{{\"apiVersion\": \"{CANARY}\"}}"), format!("{{\"kind\": [\"{CANARY}\"]}}")]
+        {
+            told.push(webhook.post(entry, body).await.text);
+        }
+    }
+    let registry = ("amanat.dev", "CloudServiceProvider", "cloudserviceproviders");
+    let wrong = review("CREATE", registry, "", json!({"object": {"metadata": {}, "spec": {"grade": CANARY}}}));
+    told.push(webhook.review("registry", &wrong).await.0.to_string());
+
+    drop(guard);
+    let log = log.text();
+    assert!(log.contains("not admitted") && log.contains("image/digest-pinned=Deny"), "{log}");
+    told.extend([log, webhook.metrics()]);
+    for told in told {
+        assert!(!told.contains(CANARY), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_counted_has_bounded_labels() {
+    let webhook = usual();
+    webhook.review("governed", &review("CREATE", POD, "fbr-portal", json!({"object": pod()}))).await;
+    webhook.review("governed", &review("CREATE", POD, "fbr-portal", json!({"object": unpinned()}))).await;
+    webhook.post("governed", "nonsense").await;
+    let metrics = webhook.metrics();
+    for line in [
+        r#"amanat_admission_requests_total{entry="governed",decision="allowed"} 1"#,
+        r#"amanat_admission_requests_total{entry="governed",decision="denied"} 1"#,
+        r#"amanat_admission_duration_seconds_count{entry="governed"} 2"#,
+        r#"amanat_admission_rejected_bodies_total{category="unreadable"} 1"#,
+        "amanat_admission_in_flight 0",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    assert!(!metrics.contains("fbr-portal") && !metrics.contains("officer"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_not_waited_for_without_end() {
+    tokio::time::pause();
+    let webhook = usual();
+    let never = futures::stream::pending::<Result<Vec<u8>, std::convert::Infallible>>();
+    let waited =
+        tokio::time::timeout(Duration::from_secs(60), webhook.post("governed", Body::from_stream(never))).await;
+    assert_eq!(waited.unwrap().status, StatusCode::REQUEST_TIMEOUT);
+}
