@@ -37,6 +37,9 @@ async fn works(suite: Arc<Suite>) -> Result<()> {
     for namespace in &namespaces {
         given::available(amanat.cluster(), namespace, "app").await?;
     }
+    let events = amanat.tools().kubectl(&["get", "events", "--all-namespaces", "-o", "wide"]).await?.ok()?;
+    let denied = events.lines().find(|line| line.contains("order-round") && line.contains("denied the request"));
+    ensure!(denied.is_none(), "a Pod was refused on the way: {denied:?}");
     clean_up(amanat.cluster(), &namespaces).await
 }
 
