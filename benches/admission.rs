@@ -50,7 +50,7 @@ fn pod() -> Value {
             "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"})
     };
     let mut owned = json!({});
-    for index in 0..60 {
+    for index in 0..90 {
         owned[format!("k:{{\"name\":\"SETTING_{index}\"}}")] = json!({".": {}, "f:name": {}, "f:value": {}});
     }
     let managed = json!({"f:metadata": {"f:labels": {".": {}, "f:app": {}, "f:pod-template-hash": {}}},

@@ -148,7 +148,9 @@ pub(super) fn read(body: &[u8]) -> Result<Request<'_>, Malformed> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Malformed::Empty);
     }
-    let review: Review<'_> = serde_json::from_slice(body).map_err(|error| Malformed::Unreadable(error.column()))?;
+    // Checked once as a whole, the text need not be checked again string by string.
+    let text = std::str::from_utf8(body).map_err(|error| Malformed::Unreadable(error.valid_up_to()))?;
+    let review: Review<'_> = serde_json::from_str(text).map_err(|error| Malformed::Unreadable(error.column()))?;
     if review.api_version != API_VERSION || review.kind != "AdmissionReview" {
         return Err(Malformed::OtherVersion);
     }

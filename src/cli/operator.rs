@@ -21,7 +21,7 @@ use crate::admission::{self, AdmissionState};
 use crate::cluster::election::Election;
 use crate::cluster::{Clock, Fence, Index, LiveLookup, Settings, SystemClock, Writer};
 use crate::reconcile::{self, Reconciler, Serving};
-use crate::serve::{Readiness, ServedCertificate, certificate, health, tls};
+use crate::serve::{self, Readiness, ServedCertificate, certificate, health, tls};
 
 /// Name of the Lease.
 const LEASE: &str = "amanat";
@@ -151,6 +151,7 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
     counted.register(&mut registry);
     let reconciled = Arc::new(reconcile::Metrics::default());
     reconciled.register(&mut registry);
+    serve::metrics::register(&mut registry, Arc::clone(&index), leading.clone());
 
     let lookup = LiveLookup::new(client.clone(), Arc::clone(&index));
     let state = AdmissionState::new(Arc::clone(&index), lookup, Arc::clone(&settings), counted, Arc::clone(&clock));

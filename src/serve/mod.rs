@@ -2,6 +2,7 @@
 
 pub mod certificate;
 pub mod health;
+pub mod metrics;
 pub mod tls;
 
 pub use certificate::{Certificate, CertificateError, ServedCertificate};
