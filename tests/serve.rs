@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amanat::cluster::{Clock, SystemClock};
 use amanat::serve::{Certificate, ServedCertificate, tls};
 use axum::Router;
 use axum::routing::get;
-use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -37,7 +37,7 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
-        let now: Timestamp = std::time::SystemTime::now().try_into().unwrap();
+        let now = SystemClock::new().now();
         let made = Certificate::make(&["127.0.0.1".to_owned()], now).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&made.ca).unwrap()).unwrap();

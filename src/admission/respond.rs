@@ -167,14 +167,6 @@ impl Answer {
 
     /// The body of the answer to a request.
     pub(super) fn body(&self, request: &Request<'_>) -> Vec<u8> {
-        let mut annotations = BTreeMap::from([("decision", self.decision.as_str())]);
-        let optional = [
-            ("class", self.class.as_deref()),
-            ("baseline", self.baseline.as_deref()),
-            ("controls", Some(self.controls.as_str())),
-        ];
-        annotations
-            .extend(optional.into_iter().filter_map(|(key, value)| Some((key, value.filter(|v| !v.is_empty())?))));
         let status = self.refusal.as_ref().map(|refusal| Status {
             status: "Failure",
             code: refusal.code,
@@ -195,10 +187,20 @@ impl Answer {
                 allowed: self.allowed(),
                 status,
                 warnings: &self.warnings,
-                audit_annotations: annotations,
+                audit_annotations: Annotations {
+                    decision: self.decision.as_str(),
+                    class: self.class.as_deref(),
+                    baseline: self.baseline.as_deref(),
+                    controls: &self.controls,
+                },
             },
         };
-        serde_json::to_vec(&review).unwrap_or_default()
+        // Most answers fit in, so that the buffer need not grow.
+        let mut body = Vec::with_capacity(512);
+        match serde_json::to_writer(&mut body, &review) {
+            Ok(()) => body,
+            Err(_) => Vec::new(),
+        }
     }
 }
 
@@ -267,7 +269,18 @@ struct Response<'a> {
     status: Option<Status<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [String],
-    audit_annotations: BTreeMap<&'a str, &'a str>,
+    audit_annotations: Annotations<'a>,
+}
+
+#[derive(Serialize)]
+struct Annotations<'a> {
+    decision: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    controls: &'a str,
 }
 
 #[derive(Serialize)]
