@@ -1,5 +1,7 @@
 //! The webhook's path, from the bytes of a review to the bytes of its answer: `cargo bench --bench admission`.
 
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a bench that goes wrong ends by panicking")]
+
 use std::convert::Infallible;
 use std::sync::Arc;
 

@@ -182,7 +182,7 @@ pub fn amanat_binary() -> Result<PathBuf> {
 fn build_amanat() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--package=amanat", "--bin=amanat", "--message-format=json-render-diagnostics"]);
+    command.args(["build", "--workspace", "--bin=amanat", "--message-format=json-render-diagnostics"]);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
