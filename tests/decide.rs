@@ -1,6 +1,6 @@
 //! What the engine decides for requests: updates, scales, deletions, labels, declarations and grace.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "support/fixture.rs"]
 mod fixture;
@@ -25,7 +25,7 @@ fn governed(engine: &Engine, class: &str) -> Standing {
 fn unacceptable(engine: &Engine) -> Standing {
     let mut registry = Registry::usual();
     registry.providers.insert("ntc".to_owned(), provider(json!({"state": "Suspended"})));
-    let Standing::Governed(mut governed) = governed(engine, "Restricted") else { unreachable!() };
+    let Standing::Governed(mut governed) = governed(engine, "Restricted") else { panic!("no class holds") };
     let now = instant("06-01T00:00:00");
     governed.acceptance =
         amanat::catalogue::placement::acceptance(&fixture::declaration(json!({})), &engine.regime, &registry, now);
@@ -265,7 +265,7 @@ fn built_policies_are_changed_by_those_who_may() {
 fn pods_of_older_controllers_come_back_within_the_grace() {
     let engine = engine(json!({}));
     let grace = Grace { from: instant("05-01T00:00:00"), until: instant("07-01T00:00:00") };
-    let Standing::Governed(mut terms) = unacceptable(&engine) else { unreachable!() };
+    let Standing::Governed(mut terms) = unacceptable(&engine) else { panic!("no class holds") };
     (terms.raise, terms.suspension) = (Some(grace), Some(grace));
     let standing = Standing::Governed(terms);
     let owner = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": true}]);
