@@ -51,10 +51,12 @@ fn pod() -> Value {
                 {"name": "tmp", "mountPath": "/tmp"}],
             "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"})
     };
-    let mut owned = json!({});
-    for index in 0..90 {
-        owned[format!("k:{{\"name\":\"SETTING_{index}\"}}")] = json!({".": {}, "f:name": {}, "f:value": {}});
-    }
+    let owned: serde_json::Map<String, Value> = (0..90)
+        .map(|index| {
+            let key = format!("k:{{\"name\":\"SETTING_{index}\"}}");
+            (key, json!({".": {}, "f:name": {}, "f:value": {}}))
+        })
+        .collect();
     let managed = json!({"f:metadata": {"f:labels": {".": {}, "f:app": {}, "f:pod-template-hash": {}}},
         "f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {"f:env": owned}}}});
     json!({"apiVersion": "v1", "kind": "Pod",
