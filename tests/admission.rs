@@ -340,6 +340,32 @@ amanat::control! {
 }
 
 #[tokio::test]
+async fn a_declaration_is_judged_by_references_that_the_index_has_not_seen() {
+    fn suspended(path: &str) -> Option<Value> {
+        let spec = serde_json::to_value(fixture::provider(json!({"state": "Suspended"}))).unwrap();
+        (path == "/apis/amanat.dev/v1alpha1/cloudserviceproviders/new").then(|| {
+            json!({"apiVersion": "amanat.dev/v1alpha1", "kind": "CloudServiceProvider", "metadata": {"name": "new"},
+                "spec": spec})
+        })
+    }
+    let spec = serde_json::to_value(fixture::declaration(json!({"provider": "new"}))).unwrap();
+    let object = json!({"apiVersion": "amanat.dev/v1alpha1", "kind": "CloudWorkload",
+        "metadata": {"name": "workload", "namespace": "free"}, "spec": spec});
+    let kind = ("amanat.dev", "CloudWorkload", "cloudworkloads");
+    let made = review("CREATE", kind, "free", json!({"object": object}));
+    let answer = |api_server| {
+        let webhook = Webhook::new(webhook::world(None), api_server);
+        let made = made.clone();
+        async move { webhook.review("declarations", &made).await }
+    };
+    assert_eq!(answer(ApiServer::HasMore(suspended)).await.controls(), ["placement/provider-accredited"]);
+    assert!(answer(ApiServer::HasNoMore).await.allowed(), "what doesn't exist yet may come");
+    let failing = Webhook::new(webhook::world(None), ApiServer::Fails);
+    let sent = failing.post("declarations", made.to_string()).await;
+    assert_eq!(sent.status, StatusCode::SERVICE_UNAVAILABLE, "what can't be looked up is not admitted");
+}
+
+#[tokio::test]
 async fn a_control_that_panics_refuses_that_request_only() {
     let webhook = Webhook::new(world(Some(&PANICS)), ApiServer::HasNoMore);
     let (log, guard) = Log::start();

@@ -178,6 +178,9 @@ fn a_class_is_not_lowered_and_its_declaration_stays() {
     let update = |class: &str| denials(&ask(&engine, Operation::Update, &declared(class), Some(&old), &standing));
     assert_eq!(update("Restricted"), ["placement/no-silent-downgrade"]);
     assert_eq!(update("Sensitive"), [""; 0], "an alias of the same class");
+    let behind = governed(&engine, "Restricted");
+    let lowered = ask(&engine, Operation::Update, &declared("Restricted"), Some(&old), &behind);
+    assert_eq!(denials(&lowered), ["placement/no-silent-downgrade"], "the index hasn't seen the raise yet");
     let create = ask(&engine, Operation::Create, &declared("Open"), None, &standing);
     assert!(denials(&create).contains(&"placement/no-silent-downgrade"), "deleted and made again: {create:?}");
     let delete = |standing: &Standing, going: bool| {

@@ -8,7 +8,7 @@ use super::entry::Entry;
 use super::envelope::Request;
 use super::exits::{self, Exit};
 use super::respond::{Answer, Decision};
-use super::standing::{Unavailable, look_up};
+use super::standing::{Unavailable, look_up, look_up_references};
 use super::state::AdmissionState;
 use super::undecodable;
 use crate::api::Effect;
@@ -45,6 +45,11 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
     let subject = match decode(kind, request, object) {
         Ok(subject) => subject,
         Err(reason) => return undecodable(&context, namespace, kind, reason),
+    };
+    let named = look_up_references(state, &context, found.as_deref(), &subject, operation).await?;
+    let context = match &named {
+        Some(named) => context.with_found(named),
+        None => context,
     };
     // An old object that can't be read forgives nothing.
     let old = match operation {

@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::state::AdmissionState;
 use crate::cluster::lookup::could_change;
 use crate::cluster::{Found, LiveContext, LookupFailed};
-use crate::control::{Kind, Operation};
+use crate::control::{Body, Context, Kind, Lookup, Operation, Subject};
 
 /// Why a request can't be answered now. The entry's failurePolicy decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,5 +64,29 @@ pub(super) async fn look_up(
     if !asked || !could_change(namespace, &standing) {
         return Ok(None);
     }
-    Ok(Some(state.lookup.declaration(namespace, entry == Entry::Governed).await?))
+    // A label that the index hasn't seen yet is the memory of a class that a new declaration may not lower.
+    let labelled = entry == Entry::Governed || kind == Kind::CloudWorkload;
+    Ok(Some(state.lookup.declaration(namespace, labelled).await?))
+}
+
+/// Asks the API server for what a declaration names and neither the index nor the look-up knows, so that one whose
+/// references exist and forbid it is refused however closely it follows them. Gives all that was found, if it is more.
+pub(super) async fn look_up_references(
+    state: &AdmissionState,
+    context: &LiveContext<'_>,
+    found: Option<&Found>,
+    subject: &Subject,
+    operation: Operation,
+) -> Result<Option<Found>, Unavailable> {
+    let Body::CloudWorkload(spec) = &subject.body else { return Ok(None) };
+    let unknown = matches!(context.provider(&spec.provider), Lookup::Absent)
+        || matches!(context.entity(&spec.owner), Lookup::Absent);
+    if operation == Operation::Delete || !unknown {
+        return Ok(None);
+    }
+    let named = state.lookup.references(spec).await?;
+    let mut found = found.cloned().unwrap_or_default();
+    found.providers.extend(named.providers);
+    found.entities.extend(named.entities);
+    Ok(Some(found))
 }

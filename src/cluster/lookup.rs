@@ -16,7 +16,10 @@ use tokio::time::timeout;
 use super::index::Index;
 use super::shared::SharedReads;
 use super::watch::strip;
-use crate::api::{CloudServiceProvider, CloudWorkload, DATA_CLASS_LABEL, PublicSectorEntity, WORKLOAD_NAME};
+use super::world::World;
+use crate::api::{
+    CloudServiceProvider, CloudWorkload, CloudWorkloadSpec, DATA_CLASS_LABEL, PublicSectorEntity, WORKLOAD_NAME,
+};
 use crate::control::Standing;
 
 /// How long a request waits for an answer.
@@ -116,6 +119,20 @@ impl LiveLookup {
         self.reads.get(&key, self.deadline, read).await.unwrap_or(Err(LookupFailed::Deadline))
     }
 
+    /// What a declaration names, as far as it exists: for one that is about to be made, and that no look-up of its
+    /// namespace brings.
+    ///
+    /// # Errors
+    /// When the API server doesn't answer in time, or not as it should. "Not found" is an answer.
+    pub async fn references(&self, spec: &CloudWorkloadSpec) -> Result<Found, LookupFailed> {
+        let mut found = Found::default();
+        let world = self.index.world();
+        match timeout(self.deadline, refer(&self.client, &world, spec, &mut found)).await {
+            Ok(read) => read.map(|()| found),
+            Err(_) => Err(LookupFailed::Deadline),
+        }
+    }
+
     /// Whether a namespace is being deleted or is gone. None when nobody can say.
     pub async fn namespace_going(&self, namespace: &str) -> Option<bool> {
         let api: Api<Namespace> = Api::all(self.client.clone());
@@ -177,7 +194,19 @@ async fn find(
     let mut found = Found { namespace, label, ..Found::default() };
     let Some(mut declaration) = declaration else { return Ok(Arc::new(found)) };
     strip(&mut declaration.metadata);
-    let (provider, owner) = (declaration.spec.provider.as_str(), declaration.spec.owner.as_str());
+    refer(&client, &world, &declaration.spec, &mut found).await?;
+    found.declaration = Some(Arc::new(declaration));
+    Ok(Arc::new(found))
+}
+
+/// Reads of what a declaration names that which the index doesn't know, and adds all of it to what was found.
+async fn refer(
+    client: &Client,
+    world: &World,
+    spec: &CloudWorkloadSpec,
+    found: &mut Found,
+) -> Result<(), LookupFailed> {
+    let (provider, owner) = (spec.provider.as_str(), spec.owner.as_str());
     let (providers, entities) = tokio::try_join!(
         async {
             match world.providers.get(provider) {
@@ -192,10 +221,9 @@ async fn find(
             }
         },
     )?;
-    found.providers = providers.map(|object| (provider.to_owned(), object)).into_iter().collect();
-    found.entities = entities.map(|object| (owner.to_owned(), object)).into_iter().collect();
-    found.declaration = Some(Arc::new(declaration));
-    Ok(Arc::new(found))
+    found.providers.extend(providers.map(|object| (provider.to_owned(), object)));
+    found.entities.extend(entities.map(|object| (owner.to_owned(), object)));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -278,6 +306,19 @@ mod tests {
         assert!(lookup.declaration("fbr", false).await.unwrap().providers.contains_key("ntc"));
         drop(lookup);
         assert!(!server.await.unwrap().contains(&PROVIDER.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn what_a_new_declaration_names_is_asked_for() {
+        let (lookup, server) = lookup(World::default());
+        let server = tokio::spawn(serve(server, json!({PROVIDER: provider()})));
+        let spec = serde_json::from_value(workload()["spec"].clone()).unwrap();
+        let found = lookup.references(&spec).await.unwrap();
+        assert!(found.providers.contains_key("ntc") && found.entities.is_empty() && found.declaration.is_none());
+        drop(lookup);
+        let mut asked = server.await.unwrap();
+        asked.sort();
+        assert_eq!(asked, [PROVIDER, ENTITY].map(str::to_owned));
     }
 
     #[tokio::test]

@@ -24,8 +24,26 @@ use crate::fixture;
 pub(crate) enum ApiServer {
     /// It has nothing more than the index.
     HasNoMore,
+    /// It has the objects of some paths that the index hasn't seen.
+    HasMore(fn(&str) -> Option<Value>),
     /// It is out of order.
     Fails,
+}
+
+impl ApiServer {
+    fn answer(self, path: &str) -> (u16, Value) {
+        let (code, reason) = match self {
+            Self::HasMore(objects) => match objects(path) {
+                Some(object) => return (200, object),
+                None => (404, "NotFound"),
+            },
+            Self::HasNoMore => (404, "NotFound"),
+            Self::Fails => (500, "InternalError"),
+        };
+        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+            "reason": reason, "message": "", "metadata": {}});
+        (code, status)
+    }
 }
 
 /// A world with the namespaces `fbr-portal`, which is declared Restricted, and `free`, which declares nothing; with
@@ -79,14 +97,9 @@ impl Webhook {
 
     pub(crate) fn over(index: Index, api_server: ApiServer) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let (code, reason) = match api_server {
-            ApiServer::HasNoMore => (404, "NotFound"),
-            ApiServer::Fails => (500, "InternalError"),
-        };
-        let client = tower::service_fn(move |_: Request<kube::client::Body>| async move {
-            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
-                "reason": reason, "message": "", "metadata": {}});
-            let body = kube::client::Body::from(status.to_string().into_bytes());
+        let client = tower::service_fn(move |request: Request<kube::client::Body>| async move {
+            let (code, body) = api_server.answer(request.uri().path());
+            let body = kube::client::Body::from(body.to_string().into_bytes());
             Ok::<_, Infallible>(Response::builder().status(code).body(body).unwrap())
         });
         let index = Arc::new(index);

@@ -68,7 +68,13 @@ fn check(case: &Case<'_>, _: &Params, sink: &mut Sink) {
     match &case.subject.body {
         Body::CloudWorkload(spec) => {
             let Some(governed) = case.standing.governed() else { return };
-            let class = case.regime.class_name(governed.rank);
+            // A replica's index may be behind a raise; the object as it was never is.
+            let before = case.old.and_then(|old| match &old.body {
+                Body::CloudWorkload(old) => case.regime.rank(&old.data_class),
+                _ => None,
+            });
+            let rank = before.map_or(governed.rank, |before| before.max(governed.rank));
+            let class = case.regime.class_name(rank);
             let namespace = case.namespace();
             if case.operation == Operation::Delete {
                 if case.context.namespace_going(namespace) != Lookup::Found(true) {
@@ -77,7 +83,7 @@ fn check(case: &Case<'_>, _: &Params, sink: &mut Sink) {
                 }
                 return;
             }
-            if case.regime.rank(&spec.data_class).is_some_and(|rank| rank < governed.rank) {
+            if case.regime.rank(&spec.data_class).is_some_and(|declared| declared < rank) {
                 let path = FieldPath::of(&["spec", "dataClass"]);
                 let message = format!("namespace {namespace} holds data of class {class}, which is higher");
                 sink.push(Finding::new(path, message, WAY_OUT).value(spec.data_class.as_str()));
