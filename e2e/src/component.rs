@@ -47,6 +47,11 @@ impl Component {
         &self.name
     }
 
+    /// Its process, while it is started.
+    pub fn process(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.child.id())
+    }
+
     /// Starts it.
     pub fn start(&mut self) -> Result<()> {
         ensure!(self.running.is_none(), "{} runs already", self.name);

@@ -56,6 +56,18 @@ pub fn write(path: &Path, endpoint: &Endpoint, credential: &Credential) -> Resul
     save(path, &config)
 }
 
+/// The client certificate of the only user of a kubeconfig in JSON.
+pub fn client_certificate(path: &Path) -> Result<Identity> {
+    let text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    let config: Value = serde_json::from_slice(&text)?;
+    let read = |name: &str| {
+        let value = config.pointer(&format!("/users/0/user/{name}")).cloned();
+        let value = value.with_context(|| format!("{} has no {name}", path.display()))?;
+        anyhow::Ok(String::from_utf8(serde_json::from_value::<ByteString>(value)?.0)?)
+    };
+    Ok(Identity { certificate: read("client-certificate-data")?, key: read("client-key-data")? })
+}
+
 /// Writes a copy of a kubeconfig in which every user acts as `user` with `groups`.
 pub fn impersonate(from: &Value, path: &Path, user: &str, groups: &[&str]) -> Result<()> {
     let mut config = from.clone();

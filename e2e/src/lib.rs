@@ -5,10 +5,11 @@
 //! `E2E_KUBECONFIG` names. [`operator`] runs `amanat operator` as a process with the token of its
 //! ServiceAccount, [`chart`] installs it, [`forwarder`] stands where its Service would stand, and [`delay`]
 //! between an operator and the API server. [`amanat`] is all of it, installed once for many cases, and [`manifests`]
-//! what they apply.
+//! what they apply. [`bench`] measures what it costs, and [`process`] what a process uses.
 #![expect(clippy::disallowed_methods, reason = "a harness starts processes, reads files and waits by the clock")]
 
 pub mod amanat;
+pub mod bench;
 pub mod binary;
 pub mod case;
 pub mod chart;
@@ -26,5 +27,6 @@ pub mod net;
 pub mod nodes;
 pub mod operator;
 pub mod pki;
+pub mod process;
 pub mod tools;
 pub mod waiting;

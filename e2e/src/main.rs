@@ -1,4 +1,4 @@
-//! A cluster on this machine for Amanat: its demo, or just the cluster.
+//! A cluster on this machine for Amanat: its demo, what it costs, or just the cluster.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     name = "e2e",
-    after_help = "Examples:\n  cargo run -p e2e -- demo\n  cargo run -p e2e -- demo --keep\n  cargo run -p e2e -- up"
+    after_help = "Examples:\n  cargo run -p e2e -- demo\n  cargo run -p e2e -- demo --keep\n  cargo run -p e2e -- up\n  cargo run -p e2e -- bench"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -27,6 +27,11 @@ enum Command {
     },
     /// Starts a cluster alone, and prints its kubeconfig; it stays until Ctrl-C.
     Up,
+    /// Measures what a decision costs.
+    Bench(e2e::bench::Options),
+    /// The webhook that does nothing, which the bench holds Amanat against.
+    #[command(hide = true)]
+    NoopWebhook(e2e::bench::Noop),
 }
 
 #[tokio::main]
@@ -34,6 +39,8 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo { keep } => e2e::demo::run(keep).await,
         Command::Up => e2e::demo::up().await,
+        Command::Bench(options) => e2e::bench::run(options).await,
+        Command::NoopWebhook(noop) => noop.serve().await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -67,11 +67,16 @@ pub async fn get(url: &str) -> Result<(u16, String)> {
 
 /// A connection by TLS over which nothing was sent yet. The certificate is not verified.
 pub async fn connect(address: &str) -> Result<TlsStream<TcpStream>> {
+    connect_with(address, client_config(None)?).await
+}
+
+/// The same with a configuration of [`client_config`].
+pub async fn connect_with(address: &str, config: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
     stream.set_nodelay(true)?;
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let name = ServerName::try_from(host.to_owned())?;
-    TlsConnector::from(client_config()?).connect(name, stream).await.context("TLS handshake")
+    TlsConnector::from(config).connect(name, stream).await.context("TLS handshake")
 }
 
 /// Sends one request over a connection of its own. Certificates are not verified.
@@ -120,16 +125,7 @@ impl Server {
 
     /// The certificate for new connections.
     pub fn set_certificate(&self, identity: &Identity) -> Result<()> {
-        let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes()).collect::<Result<Vec<_>, _>>();
-        let chain = chain.context("read the certificate")?;
-        let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).context("read the private key")?;
-        let config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain, key);
-        let mut config = config.context("the certificate and its key don't fit together")?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(config));
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = Some(server_config(identity)?);
         Ok(())
     }
 }
@@ -169,14 +165,38 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn client_config() -> Result<Arc<ClientConfig>> {
+/// What a client brings to a TLS connection: no demands on the server's certificate, and its own if it has one.
+pub fn client_config(identity: Option<&Identity>) -> Result<Arc<ClientConfig>> {
     let provider = provider();
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(Anyone(provider)));
+    Ok(Arc::new(match identity {
+        Some(identity) => {
+            let (chain, key) = read(identity)?;
+            config.with_client_auth_cert(chain, key).context("the certificate and its key don't fit together")?
+        }
+        None => config.with_no_client_auth(),
+    }))
+}
+
+/// What a server brings: its certificate, and `http/1.1` as its only protocol.
+pub fn server_config(identity: &Identity) -> Result<Arc<ServerConfig>> {
+    let (chain, key) = read(identity)?;
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key);
+    let mut config = config.context("the certificate and its key don't fit together")?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+fn read(identity: &Identity) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes());
+    Ok((chain.context("read the certificate")?, key.context("read the private key")?))
 }
 
 /// Takes every certificate: both ends are this harness's own, on loopback.

@@ -1,11 +1,12 @@
 //! `amanat operator` as a process of its own, with the rights of its ServiceAccount and no others.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::cluster::Cluster;
@@ -14,6 +15,7 @@ use crate::controlplane::free_ports;
 use crate::forwarder::Backend;
 use crate::kubeconfig::Endpoint;
 use crate::net;
+use crate::process::Process;
 use crate::waiting::until;
 
 /// The namespace that Amanat is installed in.
@@ -47,9 +49,14 @@ impl Operator {
     /// Starts a replica with a fresh token of the chart's ServiceAccount.
     pub async fn start(cluster: &Cluster, settings: &Settings) -> Result<Self> {
         let amanat = tokio::task::spawn_blocking(amanat_binary).await??;
+        Self::start_at(cluster, settings, &amanat, free_ports()?).await
+    }
+
+    /// The same of another executable, with the ports of its webhook and its health given.
+    pub async fn start_at(cluster: &Cluster, settings: &Settings, amanat: &Path, ports: [u16; 2]) -> Result<Self> {
         let through = settings.through.as_ref().unwrap_or(cluster.endpoint());
         let kubeconfig = cluster.service_account(NAMESPACE, SERVICE_ACCOUNT, through).await?;
-        let [webhook, health] = free_ports()?;
+        let [webhook, health] = ports;
         let host = cluster.webhook_host();
         let bind = if host == "127.0.0.1" { "127.0.0.1" } else { "0.0.0.0" };
         let mut arguments = vec![
@@ -73,6 +80,11 @@ impl Operator {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its process: what the guard runs, not the guard.
+    pub fn process(&self) -> Result<Process> {
+        Process::guarded_by(&self.component)
     }
 
     /// What a forwarder needs to know of it.
@@ -180,27 +192,36 @@ pub fn amanat_binary() -> Result<PathBuf> {
 }
 
 fn build_amanat() -> Result<PathBuf> {
+    let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
+    executable(&build(&[&["--workspace", "--bin=amanat"], profile].concat())?, "amanat")
+}
+
+/// The executable of that name among those that [`build`] made.
+pub(crate) fn executable(built: &BTreeMap<String, PathBuf>, name: &str) -> Result<PathBuf> {
+    built.get(name).cloned().with_context(|| format!("`cargo build` named no executable {name}"))
+}
+
+/// The executables that `cargo build` makes with those arguments, by name. It blocks, and its progress is shown.
+pub(crate) fn build(arguments: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--workspace", "--bin=amanat", "--message-format=json-render-diagnostics"]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
-    let output = command
+    let output = Command::new(cargo)
+        .args(["build", "--message-format=json-render-diagnostics"])
+        .args(arguments)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
-        .context("start `cargo build --bin amanat`")?;
-    ensure!(output.status.success(), "`cargo build --bin amanat` failed ({})", output.status);
+        .context("start `cargo build`")?;
+    ensure!(output.status.success(), "`cargo build {}` failed ({})", arguments.join(" "), output.status);
+    let mut built = BTreeMap::new();
     for line in output.stdout.split(|byte| *byte == b'\n') {
         let Ok(message) = serde_json::from_slice::<Value>(line) else { continue };
         let name = message.pointer("/target/name").and_then(Value::as_str);
-        if let (Some("amanat"), Some(path)) = (name, message.get("executable").and_then(Value::as_str)) {
-            return Ok(PathBuf::from(path));
+        if let (Some(name), Some(path)) = (name, message.get("executable").and_then(Value::as_str)) {
+            built.insert(name.to_owned(), PathBuf::from(path));
         }
     }
-    bail!("`cargo build --bin amanat` named no executable")
+    Ok(built)
 }
 
 #[cfg(test)]
