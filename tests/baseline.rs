@@ -10,6 +10,7 @@ mod pods;
 use std::collections::BTreeSet;
 
 use amanat::api::{Effect, SecurityBaselineSpec};
+use amanat::baseline::diff::{Direction, Side, diff};
 use amanat::baseline::{Effective, Mode, Problems};
 use amanat::catalogue;
 use amanat::control::{Acceptance, Governed, Kind, Operation, ParamKind, Standing, Subject};
@@ -58,20 +59,27 @@ fn overlays() -> impl Strategy<Value = Value> {
     let demand = prop::sample::select(vec![json!("tag"), json!("digest")]);
     let drivers = prop::sample::select(vec![json!(["d"]), json!([])]);
     let control = (0..catalogue::ALL.len(), prop::collection::vec(effects(), 5), registries, demand, drivers);
-    prop::collection::vec(control, 0..8).prop_map(|controls| {
+    let row = (0..5_usize, prop::sample::subsequence(vec!["Public", "Government", "Private"], 1..3), any::<bool>());
+    let rows = prop::collection::vec(row, 0..4);
+    (prop::collection::vec(control, 0..8), rows, 1..400).prop_map(|(controls, rows, hours)| {
+        let classes = ["Open", "Public", "Restricted", "Confidential", "Secret"];
+        let row = |(class, models, approval): (usize, Vec<&str>, bool)| {
+            json!({"class": classes[class], "models": models, "countries": ["PK"], "grade": "Accredited",
+                "approval": approval})
+        };
+        let rows: Vec<Value> = rows.into_iter().map(row).collect();
         let mut seen = BTreeSet::new();
         let named: Vec<Value> = controls
             .into_iter()
             .filter(|(index, ..)| seen.insert(*index))
             .map(|(index, effects, registries, demand, drivers)| {
                 let control = catalogue::ALL[index];
-                let classes = ["Open", "Public", "Restricted", "Confidential", "Secret"];
                 let effects: serde_json::Map<String, Value> =
                     classes.iter().zip(effects).map(|(class, effect)| ((*class).to_owned(), json!(effect))).collect();
                 let mut params = json!({});
                 for spec in control.params {
                     match spec.kind {
-                        ParamKind::Registries => params[spec.name] = registries.clone(),
+                        ParamKind::Registries | ParamKind::Images => params[spec.name] = registries.clone(),
                         ParamKind::Choice(_) => params[spec.name] = demand.clone(),
                         ParamKind::Allowed => params[spec.name] = drivers.clone(),
                         _ => {}
@@ -81,7 +89,7 @@ fn overlays() -> impl Strategy<Value = Value> {
             })
             .collect();
         json!({"title": "overlay", "version": "1", "overlay": {"jurisdictions": ["Punjab"]},
-            "allowNonMonotone": true, "controls": named})
+            "allowNonMonotone": true, "controls": named, "placement": rows, "graceOnRaise": format!("{hours}h")})
     })
 }
 
@@ -97,6 +105,24 @@ proptest! {
         for rank in 0..5 {
             let (before, after) = (denials(&before, rank, &spec), denials(&after, rank, &spec));
             prop_assert!(before.is_subset(&after), "rank {rank}: {before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn joining_is_told_as_tightening(overlay in overlays()) {
+        let spec = baseline(json!({}));
+        let base = resolve(&spec).unwrap();
+        let overlay = base.resolve_overlay("overlay", &serde_json::from_value(overlay).unwrap(), Mode::Cluster).unwrap();
+        let joined = base.join(&overlay);
+        let old = Side { name: "test", spec: &spec, effective: &base };
+        let new = Side { effective: &joined, ..old };
+        prop_assert_eq!(diff(&old, &old), []);
+        prop_assert_eq!(diff(&new, &new), []);
+        for change in diff(&old, &new) {
+            prop_assert_eq!(change.direction, Direction::Tightened, "{:?}", change);
+        }
+        for change in diff(&new, &old) {
+            prop_assert_eq!(change.direction, Direction::Loosened, "{:?}", change);
         }
     }
 

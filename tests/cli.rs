@@ -8,6 +8,8 @@ mod folder;
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/baselines.rs"]
+mod baselines;
 #[path = "cli/commands.rs"]
 mod commands;
 #[path = "cli/contract.rs"]

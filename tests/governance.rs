@@ -180,7 +180,7 @@ fn grace_begins_where_it_was_recorded_and_ends_before_its_boundary() {
 #[test]
 fn a_cap_holds_in_its_namespaces_until_its_instant() {
     let engine = engine(json!({"rollout": [
-        {"namespaces": ["legacy-*", "old"], "effectCap": "Warn", "until": "2026-06-01T00:00:00Z", "reason": "rollout"}]}));
+        {"namespaces": ["legacy-*", "old", "*-lab", "a*b*c"], "effectCap": "Warn", "until": "2026-06-01T00:00:00Z", "reason": "rollout"}]}));
     let registry = Registry::usual();
     let table = [
         ("legacy-a", "05-31T23:59:59", true),
@@ -188,6 +188,12 @@ fn a_cap_holds_in_its_namespaces_until_its_instant() {
         ("legacy-", "05-01T00:00:00", true),
         ("legacy", "05-01T00:00:00", false),
         ("a-legacy-a", "05-01T00:00:00", false),
+        ("x-lab", "05-01T00:00:00", true),
+        ("x-lab-y", "05-01T00:00:00", false),
+        ("a-b-b-c", "05-01T00:00:00", true),
+        ("abc", "05-01T00:00:00", true),
+        ("a-c", "05-01T00:00:00", false),
+        ("ab-c-d", "05-01T00:00:00", false),
         ("old", "05-01T00:00:00", true),
         ("older", "05-01T00:00:00", false),
     ];

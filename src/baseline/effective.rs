@@ -11,7 +11,7 @@ use crate::catalogue;
 use crate::control::{Class, Control, ParamSpec, Params, Regime, Rollout};
 
 /// The newest minor version of Kubernetes whose Pod Security checks are known.
-const NEWEST_POD_SECURITY: u32 = 37;
+pub(super) const NEWEST_POD_SECURITY: u32 = 37;
 
 /// What is done with a baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +189,7 @@ fn join_terms(specs: &[ParamSpec], mine: &Terms, theirs: &Terms) -> Terms {
     Terms { effect: mine.effect.max(theirs.effect), params }
 }
 
-fn classes(spec: &SecurityBaselineSpec) -> Vec<Class> {
+pub(super) fn classes(spec: &SecurityBaselineSpec) -> Vec<Class> {
     let class = |class: &crate::api::security_baseline::DataClass| Class {
         name: class.name.clone(),
         level: class.level.clone(),
@@ -381,7 +381,7 @@ pub(crate) fn unknown<'a>(what: &str, word: &str, known: impl IntoIterator<Item 
 }
 
 /// True when a release is newer than this one, by the three numbers of its version.
-fn is_newer(catalogue: &str) -> bool {
+pub(super) fn is_newer(catalogue: &str) -> bool {
     let numbers = |version: &str| -> Vec<u64> {
         let core = version.split(['-', '+']).next().unwrap_or_default();
         core.split('.').map(|number| number.parse().unwrap_or(0)).collect()

@@ -1,10 +1,14 @@
 //! The regime as data: the shipped baseline, reading one strictly, and joining overlays to it.
 
+mod cells;
+pub mod diff;
 mod effective;
+pub mod lint;
 mod load;
 
 pub(crate) use effective::unknown;
 pub use effective::{ControlTerms, Effective, Mode, Problem, Problems, Terms};
+use effective::{NEWEST_POD_SECURITY, is_newer};
 pub use load::{LoadError, load, load_value};
 
 use crate::api::SecurityBaseline;

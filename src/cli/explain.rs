@@ -117,6 +117,7 @@ pub(super) fn kind(spec: &ParamSpec) -> String {
         ParamKind::Allowed => "a list of what is allowed".to_owned(),
         ParamKind::Granted => "a list of what is granted".to_owned(),
         ParamKind::Registries => "a list of registries or repositories".to_owned(),
+        ParamKind::Images => "a list of registries or repositories whose images are excepted".to_owned(),
         ParamKind::Networks => "a list of networks".to_owned(),
         ParamKind::Peers => "a list of {namespace, podLabels, ports}".to_owned(),
         ParamKind::AtLeast(low, high) => format!("a number from {low} to {high}"),

@@ -63,7 +63,7 @@ pub enum Command {
     Controls(controls::ControlsArgs),
     /// Print the CustomResourceDefinitions
     Crds(crds::CrdsArgs),
-    /// Show baselines
+    /// Show, lint and compare baselines
     Baseline(baseline::BaselineArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
@@ -129,7 +129,7 @@ pub fn run(cli: &Cli) -> Result<Status, Error> {
         Command::Explain(args) => explain::run(args, cli.color),
         Command::Controls(args) => controls::run(args, cli.color),
         Command::Crds(args) => crds::run(args),
-        Command::Baseline(args) => baseline::run(args),
+        Command::Baseline(args) => baseline::run(args, cli.color),
         Command::Completions(args) => completions::run(args),
         #[cfg(feature = "operator")]
         Command::Operator(args) => operator::run(args),

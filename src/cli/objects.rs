@@ -22,7 +22,7 @@ pub(super) struct Origin<'a> {
     /// The file's name.
     pub(super) file: &'a str,
     /// The file's place among the files.
-    order: usize,
+    pub(super) order: usize,
     /// The object in it.
     pub(super) item: Item<'a>,
 }

@@ -5,8 +5,10 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use clap::ValueEnum;
+use serde::Serialize;
 
 use super::Error;
+use crate::report::escape_json;
 use crate::report::text::Colour;
 
 /// When to colour.
@@ -39,6 +41,12 @@ impl ColourWhen {
         };
         if wanted { Colour::Always } else { Colour::Never }
     }
+}
+
+/// A value as JSON for programs, safe to show on a terminal.
+pub(super) fn json<T: Serialize>(value: &T) -> Result<String, Error> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(format!("{}\n", escape_json(&text)))
 }
 
 /// Writes to standard output. A reader that has left (`| head`) is no failure.

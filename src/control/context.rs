@@ -125,7 +125,7 @@ pub struct Class {
 /// A compiled rollout entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rollout {
-    /// Namespace names; `*` at the end stands for any rest.
+    /// Namespace names; `*` stands for any characters.
     pub namespaces: Vec<String>,
     /// No effect is stricter than this.
     pub effect: Effect,

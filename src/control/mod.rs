@@ -8,6 +8,7 @@ pub mod params;
 mod path;
 mod pod;
 mod standing;
+mod strictness;
 mod subject;
 
 pub use context::{Actor, Case, Class, Context, Lookup, Nothing, Regime, Rollout};

@@ -16,6 +16,9 @@ pub enum ParamKind {
     Granted,
     /// A list of registry or repository prefixes that are allowed; fewer and longer are stricter.
     Registries,
+    /// A list of registry or repository prefixes whose images are excepted; fewer and longer are stricter. Absent: none
+    /// is.
+    Images,
     /// A list of granted networks in CIDR notation; fewer is stricter. Absent: none is.
     Networks,
     /// A list of granted peers: `{namespace, podLabels, ports: [{port, protocol}]}`; fewer is stricter. Absent: none is.
@@ -71,7 +74,7 @@ fn tcp() -> String {
 /// A checked value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ParamValue {
-    /// Of [`ParamKind::Allowed`] and [`ParamKind::Registries`]; sorted.
+    /// Of [`ParamKind::Allowed`], [`ParamKind::Granted`], [`ParamKind::Registries`] and [`ParamKind::Images`]; sorted.
     Strings(Vec<String>),
     /// Of [`ParamKind::Networks`]; sorted.
     Networks(Vec<IpNet>),
@@ -98,7 +101,7 @@ impl ParamSpec {
                 let name = |item: &str| (!item.is_empty() && item.len() <= 253).then(|| item.to_owned());
                 self.list(value, name, "names").map(ParamValue::Strings)
             }
-            ParamKind::Registries => self
+            ParamKind::Registries | ParamKind::Images => self
                 .list(value, registry_prefix, "registry prefixes such as registry.example.org/team")
                 .map(ParamValue::Strings),
             ParamKind::Networks => {
@@ -129,7 +132,15 @@ impl ParamSpec {
 
     /// True when no value is stricter than having none.
     pub fn absent_is_strictest(&self) -> bool {
-        matches!(self.kind, ParamKind::Granted | ParamKind::Networks | ParamKind::Peers | ParamKind::Choice(_))
+        matches!(
+            self.kind,
+            ParamKind::Granted | ParamKind::Images | ParamKind::Networks | ParamKind::Peers | ParamKind::Choice(_)
+        )
+    }
+
+    /// True when its words are prefixes of what they stand for.
+    pub(super) fn has_prefixes(&self) -> bool {
+        matches!(self.kind, ParamKind::Registries | ParamKind::Images)
     }
 
     fn list<T: Ord>(&self, value: &Value, read: impl Fn(&str) -> Option<T>, what: &str) -> Result<Vec<T>, String> {
@@ -146,7 +157,7 @@ impl ParamSpec {
     /// The stricter of two values of this parameter: what both allow, and all that either demands.
     pub fn stricter(&self, a: &ParamValue, b: &ParamValue) -> ParamValue {
         match (a, b) {
-            (ParamValue::Strings(a), ParamValue::Strings(b)) if self.kind == ParamKind::Registries => {
+            (ParamValue::Strings(a), ParamValue::Strings(b)) if self.has_prefixes() => {
                 ParamValue::Strings(common_prefixes(a, b))
             }
             (ParamValue::Strings(a), ParamValue::Strings(b)) => ParamValue::Strings(both(a, b)),

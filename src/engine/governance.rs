@@ -109,12 +109,14 @@ pub fn cap(regime: &Regime, namespace: &str, now: Timestamp) -> Option<Cap> {
         .min_by_key(|cap| (cap.effect, cap.until))
 }
 
-/// A name, or a prefix followed by `*`; anchored at both ends.
+/// A name in which `*` stands for any characters; anchored at both ends.
 fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => pattern == name,
-    }
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let inner = name.strip_prefix(first).and_then(|name| name.strip_suffix(last));
+    // Of several places that a part fits, the first leaves the most for those behind it.
+    let behind = |name, part| str::split_once(name, part).map(|(_, behind)| behind);
+    inner.is_some_and(|inner| middle.split('*').try_fold(inner, behind).is_some())
 }
 
 /// The instant after which a standing may be another, though nothing was changed: the nearest of the end of a grace, of

@@ -16,7 +16,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 }
 
 /// JSON text with the same characters as JSON escapes. Of its own, between values, JSON has none but line ends.
-pub(super) fn escape_json(json: &str) -> String {
+pub(crate) fn escape_json(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
         if acts(c) && c != '\n' {

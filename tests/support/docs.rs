@@ -119,6 +119,9 @@ fn value_of(param: &ParamSpec) -> String {
         ParamKind::Allowed => "list of what is allowed; absent, anything is".to_owned(),
         ParamKind::Granted => "list of what is granted; absent, nothing is".to_owned(),
         ParamKind::Registries => "list of registries, or repositories in them".to_owned(),
+        ParamKind::Images => {
+            "list of registries, or repositories in them, that are excepted; absent, none is".to_owned()
+        }
         ParamKind::Networks => "list of networks in CIDR notation".to_owned(),
         ParamKind::Peers => "list of `{namespace, podLabels, ports: [{port, protocol}]}`".to_owned(),
         ParamKind::AtLeast(low, high) => format!("number from {low} to {high}; higher is stricter"),

@@ -1,5 +1,6 @@
 use super::{Declared, finding};
-use crate::api::{CloudModel, CloudServiceProviderSpec, PlacementRow, cloud_service_provider::Site};
+use crate::api::cloud_service_provider::{Grade, Site};
+use crate::api::{CloudModel, CloudServiceProviderSpec, PlacementRow};
 use crate::control::{Acceptance, Case, Check, Lookup, NotAssessed, Params, Point, Severity, Sink};
 
 crate::control! {
@@ -139,6 +140,20 @@ pub(super) fn site_of<'a>(declared: &Declared<'_>, provider: &'a CloudServicePro
     }
 }
 
+/// Of the rows of one class, the first that fits: it decides.
+pub fn first_fit<'a>(
+    rows: impl IntoIterator<Item = &'a PlacementRow>,
+    model: CloudModel,
+    country: &str,
+    grade: Grade,
+) -> Option<&'a PlacementRow> {
+    rows.into_iter().find(|row| row.models.contains(&model) && takes(row, country) && grade >= row.grade)
+}
+
+fn takes(row: &PlacementRow, country: &str) -> bool {
+    row.countries.iter().any(|known| known == "*" || known == country)
+}
+
 fn refusal(
     declared: &Declared<'_>,
     provider: &CloudServiceProviderSpec,
@@ -149,12 +164,7 @@ fn refusal(
     let class = regime.class_name(declared.rank);
     let of_class: Vec<&PlacementRow> =
         rows.iter().filter(|row| regime.rank(&row.class) == Some(declared.rank)).collect();
-    let country_fits =
-        |row: &PlacementRow| row.countries.iter().any(|country| country == "*" || *country == site.country);
-    let model = |row: &&&PlacementRow| row.models.contains(&spec.model);
-    let country = |row: &&&PlacementRow| country_fits(row);
-    let grade = |row: &&&PlacementRow| provider.grade >= row.grade;
-    let fitting = of_class.iter().filter(model).filter(country).find(grade);
+    let fitting = first_fit(of_class.iter().copied(), spec.model, &site.country, provider.grade);
     if fitting.is_some() && spec.model == CloudModel::Hybrid {
         let message = "the legs of a hybrid cloud can't be expressed in this version";
         return Some(finding(ID, "model", message, "choose the model of the leg that keeps the data").value("Hybrid"));
@@ -174,8 +184,8 @@ fn refusal(
         of_class.iter().map(|row| describe(row)).collect::<Vec<_>>().join("; ")
     };
     let fix = format!("placement rows of {class}: {shown}");
-    let modelled: Vec<&&PlacementRow> = of_class.iter().filter(model).collect();
-    let located: Vec<&&&PlacementRow> = modelled.iter().filter(|row| country_fits(row)).collect();
+    let modelled: Vec<&&PlacementRow> = of_class.iter().filter(|row| row.models.contains(&spec.model)).collect();
+    let located: Vec<&&&PlacementRow> = modelled.iter().filter(|row| takes(row, &site.country)).collect();
     let (field, value, message) = if modelled.is_empty() {
         ("model", format!("{:?}", spec.model), format!("no placement row of {class} has model {:?}", spec.model))
     } else if located.is_empty() {

@@ -5,7 +5,7 @@ mod data_class_declared;
 mod no_silent_downgrade;
 mod provider_accredited;
 
-pub use cloud_model_permitted::CLOUD_MODEL_PERMITTED;
+pub use cloud_model_permitted::{CLOUD_MODEL_PERMITTED, first_fit};
 pub use data_class_declared::DATA_CLASS_DECLARED;
 pub use no_silent_downgrade::NO_SILENT_DOWNGRADE;
 pub use provider_accredited::PROVIDER_ACCREDITED;

@@ -1,0 +1,107 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::baseline::shipped;
+
+const NOW: &str = "2026-06-01T00:00:00Z";
+
+fn linted(value: Value, mode: Mode) -> Vec<String> {
+    let shipped = shipped().unwrap();
+    let effective = Effective::resolve("shipped", &shipped.spec, Mode::Offline).unwrap();
+    let base = Side { name: "shipped", spec: &shipped.spec, effective: &effective };
+    let spec: SecurityBaselineSpec = serde_json::from_value(value).unwrap();
+    let told = |lint: Lint| format!("{} {}: {} [{}]", lint.level.as_str(), lint.path, lint.message, lint.rule);
+    lint("test", &spec, &base, mode, NOW.parse().unwrap()).into_iter().map(told).collect()
+}
+
+/// The shipped baseline with registries, as a cluster takes it, and with some fields changed.
+fn baseline(changes: Value) -> Value {
+    let mut value = serde_json::to_value(shipped().unwrap().spec).unwrap();
+    control(&mut value, "image/approved-registries")["params"] = json!({"registries": ["r.io"]});
+    for (key, change) in changes.as_object().unwrap() {
+        value[key] = change.clone();
+    }
+    value
+}
+
+fn control<'a>(baseline: &'a mut Value, id: &str) -> &'a mut Value {
+    baseline["controls"].as_array_mut().unwrap().iter_mut().find(|control| control["id"] == id).unwrap()
+}
+
+#[test]
+fn what_ships_is_sound() {
+    let value = serde_json::to_value(shipped().unwrap().spec).unwrap();
+    insta::assert_snapshot!(linted(value.clone(), Mode::Offline).join("\n"));
+    let in_a_cluster = linted(value, Mode::Cluster);
+    assert!(in_a_cluster.iter().any(|line| line.starts_with("problem ") && line.contains("registries is required")));
+    let worth_acting_on = |line: &&String| !line.starts_with("note ");
+    assert_eq!(linted(baseline(json!({})), Mode::Cluster).iter().filter(worth_acting_on).count(), 0);
+}
+
+#[test]
+fn every_rule_has_a_baseline_that_breaks_it() {
+    let until = |instant: &str, cap: &str, namespace: &str| {
+        json!([{"namespaces": [namespace], "effectCap": cap,
+        "until": instant, "reason": "rollout"}])
+    };
+    let mut broken: Vec<Value> = vec![
+        baseline(json!({"rollout": until(NOW, "Warn", "a")})),
+        baseline(json!({"rollout": until("2026-06-01T00:00:01Z", "Warn", "*")})),
+        baseline(json!({"administrators": {"groups": []}, "undeclared": "Disabled", "podSecurityVersion": "v1.30"})),
+        baseline(json!({"catalogue": "99.0.0"})),
+        baseline(json!({"podSecurityVersion": "v1.99", "catalogue": "99.0.0"})),
+        baseline(json!({"exemptions": {"maxDays": {"Open": 10, "Public": 20}, "nonWaivable": ["pod/privilegd"]}})),
+        baseline(json!({"placement": [
+            {"class": "Open", "models": ["Public"], "countries": ["*"], "grade": "Accredited"},
+            {"class": "Open", "models": ["Public"], "countries": ["PK"], "grade": "Accredited"},
+            {"class": "Public", "models": ["Public"], "countries": ["PK"], "grade": "Registered"},
+            {"class": "Restricted", "models": ["Hybrid"], "countries": ["PK"], "grade": "Accredited"},
+            {"class": "Secret", "models": ["Private"], "countries": ["PK"], "grade": "Accredited", "approval": true},
+        ]})),
+        json!({"title": "nothing", "version": "1", "overlay": {"jurisdictions": ["Punjab"]},
+            "administrators": {"groups": ["x"]}, "controls": []}),
+    ];
+    let mut gentle = baseline(json!({"rollout": until("2027-01-01T00:00:00Z", "Warn", "a")}));
+    for control in gentle["controls"].as_array_mut().unwrap() {
+        control["effects"].as_object_mut().unwrap().values_mut().for_each(|effect| *effect = json!("Warn"));
+    }
+    gentle["controls"].as_array_mut().unwrap().retain(|control| control["id"] != "pod/privileged");
+    broken.push(gentle);
+    let mut effects = baseline(json!({"allowNonMonotone": true}));
+    control(&mut effects, "pod/privileged")["effects"]["Secret"] = json!("Warn");
+    broken.push(effects);
+    let mut params = baseline(json!({}));
+    control(&mut params, "image/digest-pinned")["paramsByClass"] = json!({"Secret": {"demand": "tag"}});
+    control(&mut params, "image/approved-registries")["paramsByClass"] = json!({"Secret": {"registries": []}});
+    broken.push(params);
+    // Where a control stands among the others is no matter of this test.
+    let anywhere = |line: String| match line.split_once("spec.controls[") {
+        Some((before, rest)) => {
+            format!("{before}spec.controls[{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
+        None => line,
+    };
+    let mut told: Vec<String> =
+        broken.into_iter().flat_map(|value| linted(value, Mode::Cluster)).map(anywhere).collect();
+    told.sort();
+    told.dedup();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn the_boundary_instant_of_a_cap_counts_as_over() {
+    let capped = |until: &str| {
+        let rollout = json!([{"namespaces": ["a"], "effectCap": "Warn", "until": until, "reason": "rollout"}]);
+        linted(baseline(json!({"rollout": rollout})), Mode::Cluster).iter().any(|line| line.contains("[rollout-over]"))
+    };
+    assert!(capped(NOW) && capped("2026-05-31T23:59:59Z") && !capped("2026-06-01T00:00:01Z"));
+}
+
+#[test]
+fn an_overlay_that_tightens_is_let_be() {
+    let effects =
+        json!({"Open": "Deny", "Public": "Deny", "Restricted": "Deny", "Confidential": "Deny", "Secret": "Deny"});
+    let overlay = json!({"title": "Punjab", "version": "1", "overlay": {"jurisdictions": ["Punjab"]},
+        "controls": [{"id": "image/digest-pinned", "effects": effects}]});
+    assert_eq!(linted(overlay, Mode::Cluster), [""; 0]);
+}
