@@ -81,7 +81,8 @@ pub fn container() -> Value {
     json!({
         "name": "app",
         "image": IMAGE,
-        "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
+            "capabilities": {"drop": ["ALL"]}},
     })
 }
 

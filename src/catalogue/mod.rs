@@ -25,6 +25,7 @@ pub static ALL: &[&Control] = &[
     &pod::PRIVILEGE_ESCALATION,
     &pod::PRIVILEGED,
     &pod::PROC_MOUNT,
+    &pod::READ_ONLY_ROOT_FILESYSTEM,
     &pod::RESTRICTED_CAPABILITIES,
     &pod::RESTRICTED_PROC_MOUNT,
     &pod::RUN_AS_NON_ROOT,

@@ -129,6 +129,7 @@ spec:
     imagePullPolicy: Always
     securityContext:
       allowPrivilegeEscalation: false
+      readOnlyRootFilesystem: true
       runAsNonRoot: true
       capabilities: {drop: [ALL]}
       seccompProfile: {type: RuntimeDefault}

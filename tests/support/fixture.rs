@@ -95,7 +95,7 @@ pub(crate) fn conforming_spec() -> Value {
     json!({"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [{"name": "app",
             "image": format!("registry.example.gov.pk/app@sha256:{}", "0".repeat(64)),
-            "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}}]})
+            "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}}}]})
 }
 
 /// An instant of 2026.

@@ -1,5 +1,4 @@
-use super::{images, reference::Reference};
-use crate::control::params::is_within;
+use super::{comes_from, images, reference::Reference};
 use crate::control::{
     Check, Finding, POD_SPECS, ParamKind, ParamSpec, Params, PodView, Point, Revision, Severity, Sink,
 };
@@ -71,9 +70,7 @@ fn check(pod: &PodView<'_>, params: &Params, sink: &mut Sink) {
         return;
     };
     for image in images(pod) {
-        let approved = Reference::parse(image.text)
-            .is_some_and(|reference| registries.iter().any(|prefix| is_within(&reference.repository, prefix)));
-        if !approved {
+        if !comes_from(image.text, registries) {
             let list = registries.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
             let fix = format!("push the image to an approved registry and name it there: {list}");
             let finding = Finding::new(image.path, "image is not from an approved registry", fix).value(image.text);

@@ -7,7 +7,14 @@ mod reference;
 pub use approved_registries::APPROVED_REGISTRIES;
 pub use digest_pinned::DIGEST_PINNED;
 
+use crate::control::params::is_within;
 use crate::control::{FieldPath, PodView};
+
+/// True when an image's repository is one of the prefixes or lies below one; false for what no runtime could pull.
+pub(crate) fn comes_from(image: &str, prefixes: &[String]) -> bool {
+    let reference = reference::Reference::parse(image);
+    reference.is_some_and(|reference| prefixes.iter().any(|prefix| is_within(&reference.repository, prefix)))
+}
 
 /// An image that a Pod names, and where.
 struct Image<'a> {

@@ -1,5 +1,5 @@
-//! The Pod Security Standards, one file a check. Verdicts are those of the upstream checks at every minor version;
-//! parameters only tighten.
+//! The Pod Security Standards, one file a check, and what is demanded of Pods beyond them. Verdicts on the standards are
+//! those of the upstream checks at every minor version; parameters only tighten.
 
 mod added_capabilities;
 mod apparmor_profile;
@@ -11,6 +11,7 @@ mod host_probes;
 mod privilege_escalation;
 mod privileged;
 mod proc_mount;
+mod read_only_root_filesystem;
 mod restricted_capabilities;
 mod restricted_proc_mount;
 mod run_as_non_root;
@@ -34,6 +35,7 @@ pub use host_probes::HOST_PROBES;
 pub use privilege_escalation::PRIVILEGE_ESCALATION;
 pub use privileged::PRIVILEGED;
 pub use proc_mount::PROC_MOUNT;
+pub use read_only_root_filesystem::READ_ONLY_ROOT_FILESYSTEM;
 pub use restricted_capabilities::RESTRICTED_CAPABILITIES;
 pub use restricted_proc_mount::RESTRICTED_PROC_MOUNT;
 pub use run_as_non_root::RUN_AS_NON_ROOT;

@@ -305,3 +305,32 @@ fn parameters_tighten() {
         assert_eq!(!found.is_empty(), refused, "minUid {min}, runAsUser {id}");
     }
 }
+
+#[test]
+fn a_root_filesystem_is_read_only_but_for_excepted_images() {
+    let spec = json!({"initContainers": [{"name": "i", "image": "r.io/tools/init"}],
+        "containers": [{"name": "a", "image": "r.io/app", "securityContext": {"readOnlyRootFilesystem": true}},
+            {"name": "b", "image": "r.io/toolset/b", "securityContext": {"readOnlyRootFilesystem": false}}, {"name": "c"}],
+        "ephemeralContainers": [{"name": "e", "image": "nginx"}]});
+    let name = "securityContext.readOnlyRootFilesystem";
+    let [i, b, c, e] = [
+        json!([format!("spec.initContainers[0].{name}"), "i", null]),
+        json!([format!("spec.containers[1].{name}"), "b", false]),
+        json!([format!("spec.containers[2].{name}"), "c", null]),
+        json!([format!("spec.ephemeralContainers[0].{name}"), "e", null]),
+    ];
+    assert_eq!(found(&READ_ONLY_ROOT_FILESYSTEM, 37, &spec), json!([i, b, c, e]));
+    let pod = json!({"metadata": {"name": "p"}, "spec": spec});
+    let param = &READ_ONLY_ROOT_FILESYSTEM.params[0];
+    for (except, expected) in [
+        (json!([]), json!([i, b, c, e])),
+        (json!(["r.io/tools"]), json!([b, c, e])),
+        (json!(["r.io", "docker.io/library/nginx"]), json!([c])),
+    ] {
+        let mut params = Params::default();
+        params.set(param.name, param.parse(&except).unwrap());
+        assert_eq!(shown(&findings(&READ_ONLY_ROOT_FILESYSTEM, 37, &params, Kind::Pod, &pod)), expected, "{except}");
+    }
+    let windows = json!({"os": {"name": "windows"}, "containers": [{"name": "a"}]});
+    assert_eq!(found(&READ_ONLY_ROOT_FILESYSTEM, 37, &windows), json!([]));
+}
