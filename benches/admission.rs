@@ -43,7 +43,7 @@ fn pod() -> Value {
         json!({"name": name, "image": format!("registry.example.gov.pk/fbr/{name}@sha256:{digest}"),
             "imagePullPolicy": "IfNotPresent", "args": ["--listen=:8080", "--log-format=json"], "env": env,
             "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
-            "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
+            "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}},
             "livenessProbe": probe("/livez"), "readinessProbe": probe("/readyz"),
             "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
                 "runAsNonRoot": true, "runAsUser": 10001, "capabilities": {"drop": ["ALL"]}},

@@ -46,7 +46,7 @@ spec:
         - {{name: PORT, value: \"8080\"}}
         resources:
           requests: {{cpu: 100m, memory: 128Mi}}
-          limits: {{memory: 128Mi}}
+          limits: {{cpu: 500m, memory: 128Mi}}
         securityContext:
           allowPrivilegeEscalation: false{user}
           capabilities: {{drop: [ALL]}}

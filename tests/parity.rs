@@ -181,6 +181,9 @@ impl Written {
                 fields.insert("emptyDir".to_owned(), json!({}));
             }
         }
+        if self.kind == Kind::Pod && self.namespace() == "restricted" {
+            limit_ranged(spec);
+        }
         let host_network = spec["hostNetwork"] == true;
         for list in ["containers", "initContainers", "ephemeralContainers"] {
             for container in spec[list].as_array_mut().into_iter().flatten() {
@@ -200,6 +203,30 @@ impl Written {
             }
         }
         object
+    }
+}
+
+/// A Pod as the API server completes it by the LimitRange of its namespace: what `default` and `defaultRequest` of the
+/// shipped baseline say, where a container sets nothing.
+fn limit_ranged(spec: &mut Value) {
+    for list in ["containers", "initContainers"] {
+        for container in spec[list].as_array_mut().into_iter().flatten() {
+            if container.get("resources").is_none_or(Value::is_null) {
+                container["resources"] = json!({});
+            }
+            for field in ["limits", "requests"] {
+                if container["resources"].get(field).is_none_or(Value::is_null) {
+                    container["resources"][field] = json!({});
+                }
+            }
+            for (resource, limit, request) in [("cpu", "500m", "100m"), ("memory", "512Mi", "128Mi")] {
+                let set = |field: &str| container["resources"][field].get(resource).cloned();
+                let request = set("requests").or_else(|| set("limits")).unwrap_or_else(|| json!(request));
+                let limit = set("limits").unwrap_or_else(|| json!(limit));
+                container["resources"]["limits"][resource] = limit;
+                container["resources"]["requests"][resource] = request;
+            }
+        }
     }
 }
 

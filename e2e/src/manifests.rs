@@ -81,6 +81,7 @@ pub fn container() -> Value {
     json!({
         "name": "app",
         "image": IMAGE,
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "500m", "memory": "256Mi"}},
         "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
             "capabilities": {"drop": ["ALL"]}},
     })

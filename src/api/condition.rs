@@ -38,6 +38,8 @@ pub mod reason {
     pub const APPLY_FAILED: &str = "ApplyFailed";
     /// A flow that was asked for isn't granted.
     pub const FLOWS_WITHHELD: &str = "FlowsWithheld";
+    /// More was asked for than the class gives.
+    pub const SIZE_CAPPED: &str = "SizeCapped";
     /// The API server's address is not known, so no rule lets Pods reach it.
     pub const API_SERVER_UNKNOWN: &str = "ApiServerUnknown";
     /// An object of the same name belongs to someone else.

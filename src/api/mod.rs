@@ -16,6 +16,7 @@ mod kind;
 #[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
 #[expect(clippy::duplicated_attributes, reason = "printer columns of one type")]
 pub mod public_sector_entity;
+mod quantity;
 mod schema;
 #[expect(unreachable_pub, reason = "KubeSchema copies the spec into a function, `pub` and all")]
 #[expect(clippy::duplicated_attributes, reason = "printer columns of one type")]
@@ -37,6 +38,7 @@ pub use inert::{
 pub use invalid::Invalid;
 pub use kind::{Kind, check, read, unknown_fields};
 pub use public_sector_entity::{PublicSectorEntity, PublicSectorEntitySpec, PublicSectorEntityStatus};
+pub use quantity::Amount;
 pub use security_baseline::{
     ControlSpec, DataClass, Effect, Groups, PlacementRow, Rollout, SecurityBaseline, SecurityBaselineSpec,
     SecurityBaselineStatus, Undeclared,

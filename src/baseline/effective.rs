@@ -134,7 +134,7 @@ impl Effective {
     }
 
     /// This baseline with the named controls alone, each at `Deny` in every class, with the parameters that it has in the
-    /// class of `rank`. Nothing caps or softens them.
+    /// class of `rank`. Nothing caps or softens them, and nothing is supplied.
     #[must_use]
     pub fn only(&self, controls: &[&'static Control], rank: usize) -> Self {
         let terms = |control: &'static Control| {
@@ -146,7 +146,7 @@ impl Effective {
         let mut controls: Vec<ControlTerms> = controls.iter().map(|control| terms(control)).collect();
         controls.sort_by_key(|terms| terms.control.id);
         controls.dedup_by_key(|terms| terms.control.id);
-        let regime = Regime { undeclared: Effect::Deny, rollout: Vec::new(), ..self.regime.clone() };
+        let regime = Regime { undeclared: Effect::Deny, rollout: Vec::new(), builds: false, ..self.regime.clone() };
         Self { regime, controls }
     }
 
@@ -251,6 +251,7 @@ impl Reader {
                 })
                 .collect(),
             pod_security_minor: NEWEST_POD_SECURITY,
+            builds: true,
             classes,
         };
         let minor = self.pod_security_minor(spec);

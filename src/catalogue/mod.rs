@@ -1,5 +1,6 @@
 //! What can be demanded: one file a control, in folders by family. Adding a control is one file and one line in [`ALL`].
 
+mod built;
 pub mod image;
 pub mod network;
 pub mod placement;
@@ -26,6 +27,7 @@ pub static ALL: &[&Control] = &[
     &pod::PRIVILEGED,
     &pod::PROC_MOUNT,
     &pod::READ_ONLY_ROOT_FILESYSTEM,
+    &pod::RESOURCE_BOUNDS,
     &pod::RESTRICTED_CAPABILITIES,
     &pod::RESTRICTED_PROC_MOUNT,
     &pod::RUN_AS_NON_ROOT,

@@ -121,6 +121,8 @@ pub(super) fn kind(spec: &ParamSpec) -> String {
         ParamKind::Networks => "a list of networks".to_owned(),
         ParamKind::Peers => "a list of {namespace, podLabels, ports}".to_owned(),
         ParamKind::AtLeast(low, high) => format!("a number from {low} to {high}"),
+        ParamKind::Ceilings(resources) => format!("the most of {}", resources.join(", ")),
+        ParamKind::Supplies(resources) => format!("quantities of {}", resources.join(", ")),
         ParamKind::Choice(words) => format!("one of {}", words.join(", ")),
     }
 }

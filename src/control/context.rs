@@ -109,6 +109,8 @@ pub struct Regime {
     pub rollout: Vec<Rollout>,
     /// The minor version of Kubernetes whose Pod Security checks are used.
     pub pod_security_minor: u32,
+    /// What controls build and supply counts as there; not, when single controls are tried by themselves.
+    pub builds: bool,
 }
 
 /// A data class.
@@ -167,6 +169,8 @@ pub struct Case<'a> {
     pub declared: Option<&'a Acceptance>,
     /// What the baseline fixes.
     pub regime: &'a Regime,
+    /// What the control builds is there or will be: in its class, after caps, it denies.
+    pub builds: bool,
     /// What else exists.
     pub context: &'a dyn Context,
     /// The instant.

@@ -29,6 +29,10 @@ pub enum Kind {
     Namespace,
     /// `networking.k8s.io/v1 NetworkPolicy`.
     NetworkPolicy,
+    /// `v1 ResourceQuota`.
+    ResourceQuota,
+    /// `v1 LimitRange`.
+    LimitRange,
     /// `amanat.dev/v1alpha1 CloudWorkload`.
     CloudWorkload,
 }
@@ -61,6 +65,8 @@ impl Kind {
         Kind::Scale,
         Kind::Namespace,
         Kind::NetworkPolicy,
+        Kind::ResourceQuota,
+        Kind::LimitRange,
         Kind::CloudWorkload,
     ];
 
@@ -93,6 +99,8 @@ impl Kind {
             Self::Scale => "Scale",
             Self::Namespace => "Namespace",
             Self::NetworkPolicy => "NetworkPolicy",
+            Self::ResourceQuota => "ResourceQuota",
+            Self::LimitRange => "LimitRange",
             Self::CloudWorkload => "CloudWorkload",
         }
     }
@@ -100,7 +108,12 @@ impl Kind {
     /// The API group; empty for the core group.
     pub fn group(self) -> &'static str {
         match self {
-            Self::Pod | Self::ReplicationController | Self::PodTemplate | Self::Namespace => "",
+            Self::Pod
+            | Self::ReplicationController
+            | Self::PodTemplate
+            | Self::Namespace
+            | Self::ResourceQuota
+            | Self::LimitRange => "",
             Self::Deployment | Self::StatefulSet | Self::DaemonSet | Self::ReplicaSet => "apps",
             Self::Job | Self::CronJob => "batch",
             Self::Scale => "autoscaling",
@@ -132,6 +145,8 @@ impl Kind {
             Self::Scale => "scale",
             Self::Namespace => "namespaces",
             Self::NetworkPolicy => "networkpolicies",
+            Self::ResourceQuota => "resourcequotas",
+            Self::LimitRange => "limitranges",
             Self::CloudWorkload => "cloudworkloads",
         }
     }
@@ -158,7 +173,12 @@ impl Kind {
             | Self::ReplicaSet
             | Self::ReplicationController
             | Self::Job => &["spec", "template", "spec"],
-            Self::Scale | Self::Namespace | Self::NetworkPolicy | Self::CloudWorkload => &[],
+            Self::Scale
+            | Self::Namespace
+            | Self::NetworkPolicy
+            | Self::ResourceQuota
+            | Self::LimitRange
+            | Self::CloudWorkload => &[],
         }
     }
 
@@ -212,22 +232,25 @@ pub struct Judges {
     pub subresources: &'static [&'static str],
 }
 
-/// What a control of Pods judges: the nine workload kinds when they are made or changed, every subresource of Pods
-/// included.
-pub const POD_SPECS: &[Judges] = &[
-    Judges { kinds: &[Kind::Pod], operations: &[Operation::Create, Operation::Update], subresources: &["*"] },
-    Judges {
-        kinds: &[
-            Kind::Deployment,
-            Kind::StatefulSet,
-            Kind::DaemonSet,
-            Kind::ReplicaSet,
-            Kind::ReplicationController,
-            Kind::Job,
-            Kind::CronJob,
-            Kind::PodTemplate,
-        ],
-        operations: &[Operation::Create, Operation::Update],
-        subresources: &[],
-    },
-];
+/// Pods when they are made or changed, every subresource included.
+pub const PODS: Judges =
+    Judges { kinds: &[Kind::Pod], operations: &[Operation::Create, Operation::Update], subresources: &["*"] };
+
+/// The eight kinds with a Pod template when they are made or changed.
+pub const TEMPLATES: Judges = Judges {
+    kinds: &[
+        Kind::Deployment,
+        Kind::StatefulSet,
+        Kind::DaemonSet,
+        Kind::ReplicaSet,
+        Kind::ReplicationController,
+        Kind::Job,
+        Kind::CronJob,
+        Kind::PodTemplate,
+    ],
+    operations: &[Operation::Create, Operation::Update],
+    subresources: &[],
+};
+
+/// What a control of Pods judges: the nine workload kinds.
+pub const POD_SPECS: &[Judges] = &[PODS, TEMPLATES];

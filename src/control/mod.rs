@@ -1,5 +1,6 @@
 //! The vocabulary that everything else is written in.
 
+mod bounds;
 mod context;
 mod defaulting;
 mod finding;
@@ -11,9 +12,10 @@ mod standing;
 mod strictness;
 mod subject;
 
+pub use bounds::{Bound, Bounds};
 pub use context::{Actor, Case, Class, Context, Lookup, Nothing, Regime, Rollout};
 pub use finding::{Finding, NotAssessed, Sink};
-pub use kind::{Judges, Kind, Operation, POD_SPECS, WORKLOADS};
+pub use kind::{Judges, Kind, Operation, POD_SPECS, PODS, TEMPLATES, WORKLOADS};
 pub use params::{ParamKind, ParamSpec, ParamValue, Params};
 pub use path::{FieldPath, Segment};
 pub use pod::{ContainerList, ContainerView, PodView};

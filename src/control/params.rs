@@ -7,6 +7,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::bounds::{self, Bound, Bounds};
+
 /// What a parameter is and which values are stricter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamKind {
@@ -25,6 +27,11 @@ pub enum ParamKind {
     Peers,
     /// A whole number from the first to the second bound; higher is stricter.
     AtLeast(i64, i64),
+    /// Quantities of these resources that may not be exceeded; lower and more are stricter. Absent: none is bounded.
+    Ceilings(&'static [&'static str]),
+    /// Quantities of these resources that are given to what asks for none; lower and fewer are stricter. Absent: nothing
+    /// is given.
+    Supplies(&'static [&'static str]),
     /// A word of the list, which goes from the most lenient to the strictest. Absent: the strictest.
     Choice(&'static [&'static str]),
 }
@@ -82,6 +89,8 @@ pub enum ParamValue {
     Peers(Vec<Peer>),
     /// Of [`ParamKind::AtLeast`].
     Int(i64),
+    /// Of [`ParamKind::Ceilings`] and [`ParamKind::Supplies`].
+    Bounds(Bounds),
     /// Of [`ParamKind::Choice`]: the place in the list, and the word.
     Choice(usize, &'static str),
 }
@@ -121,6 +130,12 @@ impl ParamSpec {
                 Some(number) if (low..=high).contains(&number) => Ok(ParamValue::Int(number)),
                 _ => Err(wants(format!("a whole number from {low} to {high}"))),
             },
+            ParamKind::Ceilings(resources) => {
+                bounds::read(resources, false, value).map(ParamValue::Bounds).map_err(wants)
+            }
+            ParamKind::Supplies(resources) => {
+                bounds::read(resources, true, value).map(ParamValue::Bounds).map_err(wants)
+            }
             ParamKind::Choice(words) => words
                 .iter()
                 .enumerate()
@@ -134,7 +149,12 @@ impl ParamSpec {
     pub fn absent_is_strictest(&self) -> bool {
         matches!(
             self.kind,
-            ParamKind::Granted | ParamKind::Images | ParamKind::Networks | ParamKind::Peers | ParamKind::Choice(_)
+            ParamKind::Granted
+                | ParamKind::Images
+                | ParamKind::Networks
+                | ParamKind::Peers
+                | ParamKind::Supplies(_)
+                | ParamKind::Choice(_)
         )
     }
 
@@ -173,6 +193,10 @@ impl ParamSpec {
             }
             (ParamValue::Peers(a), ParamValue::Peers(b)) => ParamValue::Peers(both(a, b)),
             (ParamValue::Int(a), ParamValue::Int(b)) => ParamValue::Int(*a.max(b)),
+            (ParamValue::Bounds(a), ParamValue::Bounds(b)) => {
+                let both_only = matches!(self.kind, ParamKind::Supplies(_));
+                ParamValue::Bounds(if both_only { bounds::common(a, b) } else { bounds::all(a, b) })
+            }
             (ParamValue::Choice(rank_a, _), ParamValue::Choice(rank_b, _)) => {
                 if rank_a >= rank_b {
                     a.clone()
@@ -278,6 +302,19 @@ impl Params {
         }
     }
 
+    /// The quantity of a resource, when the baseline sets it.
+    pub fn bound(&self, name: &str, resource: &str) -> Option<&Bound> {
+        self.bounds(name)?.get(resource)
+    }
+
+    /// Quantities by resource, when the baseline sets them.
+    pub fn bounds(&self, name: &str) -> Option<&Bounds> {
+        match self.get(name)? {
+            ParamValue::Bounds(bounds) => Some(bounds),
+            _ => None,
+        }
+    }
+
     /// A chosen word, when the baseline sets it.
     pub fn choice(&self, name: &str) -> Option<&'static str> {
         match self.get(name)? {
@@ -312,6 +349,12 @@ mod tests {
             (ParamKind::AtLeast(1, 5), json!(0)),
             (ParamKind::AtLeast(1, 5), json!("1")),
             (ParamKind::Choice(&["tag", "digest"]), json!("none")),
+            (ParamKind::Ceilings(&["cpu"]), json!(["cpu"])),
+            (ParamKind::Ceilings(&["cpu"]), json!({"memory": "1Gi"})),
+            (ParamKind::Ceilings(&["cpu"]), json!({"cpu": "-1"})),
+            (ParamKind::Ceilings(&["cpu"]), json!({"cpu": "much"})),
+            (ParamKind::Ceilings(&["cpu"]), json!({"cpu": null})),
+            (ParamKind::Supplies(&["cpu"]), json!({"cpu": 0})),
         ];
         for (kind, value) in table {
             assert!(spec(kind).parse(&value).is_err(), "{kind:?} {value}");
@@ -332,6 +375,18 @@ mod tests {
             ),
             (ParamKind::AtLeast(0, 9), json!(2), json!(7), json!(7)),
             (ParamKind::Choice(&["tag", "digest"]), json!("digest"), json!("tag"), json!("digest")),
+            (
+                ParamKind::Ceilings(&["cpu", "memory", "pods"]),
+                json!({"cpu": "1500m", "pods": 0}),
+                json!({"cpu": 2, "memory": "1Gi", "pods": "10"}),
+                json!({"cpu": "1500m", "memory": "1Gi", "pods": 0}),
+            ),
+            (
+                ParamKind::Supplies(&["cpu", "memory"]),
+                json!({"cpu": 0.5}),
+                json!({"cpu": "400m", "memory": "1Gi"}),
+                json!({"cpu": "400m"}),
+            ),
         ];
         for (kind, a, b, stricter) in table {
             let spec = spec(kind);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Bound;
 use super::params::{ParamKind, ParamSpec, ParamValue, is_within};
 
 impl ParamSpec {
@@ -11,7 +12,8 @@ impl ParamSpec {
         let (a, b) = match (a, b) {
             (Some(a), Some(b)) => (a, b),
             (a, None) if !self.absent_is_strictest() || a.is_none() => return true,
-            (None, _) => return self.absent_is_strictest(),
+            (None, Some(b)) => return self.absent_is_strictest() || self.is_loosest(b),
+            (None, None) => return true,
             (Some(a), None) => return self.is_strictest(a),
         };
         match (a, b) {
@@ -24,9 +26,20 @@ impl ParamSpec {
             }
             (ParamValue::Peers(a), ParamValue::Peers(b)) => a.iter().all(|peer| b.contains(peer)),
             (ParamValue::Int(a), ParamValue::Int(b)) => a >= b,
+            (ParamValue::Bounds(a), ParamValue::Bounds(b)) if matches!(self.kind, ParamKind::Supplies(_)) => {
+                a.iter().all(|(resource, bound)| b.get(resource).is_some_and(|other| bound.amount <= other.amount))
+            }
+            (ParamValue::Bounds(a), ParamValue::Bounds(b)) => {
+                b.iter().all(|(resource, bound)| a.get(resource).is_some_and(|lower| lower.amount <= bound.amount))
+            }
             (ParamValue::Choice(a, _), ParamValue::Choice(b, _)) => a >= b,
             _ => false,
         }
+    }
+
+    /// True for a value that is as loose as having none.
+    fn is_loosest(&self, value: &ParamValue) -> bool {
+        matches!((value, self.kind), (ParamValue::Bounds(bounds), ParamKind::Ceilings(_)) if bounds.is_empty())
     }
 
     /// True for a value that is as strict as having none.
@@ -35,6 +48,7 @@ impl ParamSpec {
             (ParamValue::Strings(items), _) => items.is_empty(),
             (ParamValue::Networks(items), _) => items.is_empty(),
             (ParamValue::Peers(items), _) => items.is_empty(),
+            (ParamValue::Bounds(bounds), ParamKind::Supplies(_)) => bounds.is_empty(),
             (ParamValue::Choice(rank, _), ParamKind::Choice(words)) => rank.saturating_add(1) >= words.len(),
             _ => false,
         }
@@ -51,6 +65,10 @@ impl fmt::Display for ParamValue {
             Self::Networks(items) => write!(f, "[{}]", list(items)),
             Self::Peers(items) => f.write_str(&serde_json::to_string(items).map_err(|_| fmt::Error)?),
             Self::Int(number) => write!(f, "{number}"),
+            Self::Bounds(bounds) => {
+                let bound = |(resource, bound): (&&str, &Bound)| format!("{resource}: {}", bound.text);
+                write!(f, "{{{}}}", bounds.iter().map(bound).collect::<Vec<_>>().join(", "))
+            }
             Self::Choice(_, word) => f.write_str(word),
         }
     }
@@ -60,6 +78,8 @@ impl fmt::Display for ParamValue {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+
+    const CPU: &[&str] = &["cpu", "memory"];
 
     #[test]
     fn what_permits_less_is_told() {
@@ -76,6 +96,11 @@ mod tests {
             (ParamKind::Peers, json!([]), json!([{"namespace": "a"}])),
             (ParamKind::AtLeast(0, 9), json!(7), json!(2)),
             (ParamKind::AtLeast(0, 9), json!(2), Value::Null),
+            (ParamKind::Ceilings(CPU), json!({"cpu": "1500m"}), json!({"cpu": 2})),
+            (ParamKind::Ceilings(CPU), json!({"cpu": 2, "memory": "1Gi"}), json!({"cpu": 2})),
+            (ParamKind::Ceilings(CPU), json!({"cpu": 2}), Value::Null),
+            (ParamKind::Supplies(CPU), json!({"cpu": 1}), json!({"cpu": 2, "memory": "1Gi"})),
+            (ParamKind::Supplies(CPU), Value::Null, json!({"cpu": 2})),
             (ParamKind::Choice(&["tag", "digest"]), json!("digest"), json!("tag")),
             (ParamKind::Choice(&["tag", "digest"]), Value::Null, json!("tag")),
         ];
@@ -99,6 +124,9 @@ mod tests {
             (ParamKind::Granted, json!([]), Value::Null),
             (ParamKind::Networks, json!(["10.0.0.0/8"]), json!(["10.0.0.0/8", "10.1.0.0/16"])),
             (ParamKind::Registries, json!(["r.io"]), json!(["r.io", "r.io/x"])),
+            (ParamKind::Ceilings(CPU), json!({"cpu": "2000m"}), json!({"cpu": 2})),
+            (ParamKind::Ceilings(CPU), json!({}), Value::Null),
+            (ParamKind::Supplies(CPU), json!({}), Value::Null),
             (ParamKind::Choice(&["tag", "digest"]), json!("digest"), Value::Null),
         ];
         for (kind, a, b) in table {

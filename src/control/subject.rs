@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{LimitRangeSpec, PodSpec, PodTemplateSpec, ResourceQuotaSpec};
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use serde::de::{Deserializer, Error as _};
@@ -67,6 +67,10 @@ pub enum Body {
     Namespace,
     /// A NetworkPolicy.
     NetworkPolicy(NetworkPolicySpec),
+    /// A ResourceQuota.
+    ResourceQuota(ResourceQuotaSpec),
+    /// A LimitRange.
+    LimitRange(LimitRangeSpec),
     /// A declaration.
     CloudWorkload(Box<CloudWorkloadSpec>),
 }
@@ -100,6 +104,8 @@ pub struct Subject {
     pub metadata: Metadata,
     /// What is judged.
     pub body: Body,
+    /// As somebody wrote it: what admission fills in isn't there yet.
+    pub as_written: bool,
 }
 
 /// Only what may be logged: never the body, labels or annotations.
@@ -158,13 +164,21 @@ impl Subject {
                 let object = Lean::<NetworkPolicySpec>::deserialize(deserializer)?;
                 (object.metadata, Body::NetworkPolicy(object.spec.unwrap_or_default()))
             }
+            Kind::ResourceQuota => {
+                let object = Lean::<ResourceQuotaSpec>::deserialize(deserializer)?;
+                (object.metadata, Body::ResourceQuota(object.spec.unwrap_or_default()))
+            }
+            Kind::LimitRange => {
+                let object = Lean::<LimitRangeSpec>::deserialize(deserializer)?;
+                (object.metadata, Body::LimitRange(object.spec.unwrap_or_default()))
+            }
             Kind::CloudWorkload => {
                 let object = Lean::<CloudWorkloadSpec>::deserialize(deserializer)?;
                 let spec = object.spec.ok_or_else(|| missing("spec"))?;
                 (object.metadata, Body::CloudWorkload(Box::new(spec)))
             }
         };
-        Ok(Self { kind, metadata, body })
+        Ok(Self { kind, metadata, body, as_written: false })
     }
 
     /// Decodes an object as somebody wrote it: with the defaults that the API server would have filled in before it
@@ -175,6 +189,7 @@ impl Subject {
     pub fn from_manifest(kind: Kind, mut object: serde_json::Value) -> Result<Self, serde_json::Error> {
         super::defaulting::volumes(kind, &mut object);
         let mut subject = Self::decode(kind, object)?;
+        subject.as_written = true;
         super::defaulting::host_ports(&mut subject);
         Ok(subject)
     }

@@ -22,20 +22,10 @@ pub(super) fn change(old: &Subject, new: &Subject, controls: &[&'static Control]
     match (&old.body, &new.body) {
         (Body::Namespace, Body::Namespace) => Change::Whole,
         (Body::Scale { replicas: before }, Body::Scale { replicas: after }) => scaled(*before, *after),
-        (Body::NetworkPolicy(before), Body::NetworkPolicy(after)) => {
-            if before == after {
-                Change::Nothing
-            } else {
-                Change::Whole
-            }
-        }
-        (Body::CloudWorkload(before), Body::CloudWorkload(after)) => {
-            if before == after {
-                Change::Nothing
-            } else {
-                Change::ByFinding
-            }
-        }
+        (Body::NetworkPolicy(before), Body::NetworkPolicy(after)) => unless_same(before, after, Change::Whole),
+        (Body::ResourceQuota(before), Body::ResourceQuota(after)) => unless_same(before, after, Change::Whole),
+        (Body::LimitRange(before), Body::LimitRange(after)) => unless_same(before, after, Change::Whole),
+        (Body::CloudWorkload(before), Body::CloudWorkload(after)) => unless_same(before, after, Change::ByFinding),
         (Body::Workload(before), Body::Workload(after)) => {
             let same = before.spec == after.spec && metadata_read(old, controls) == metadata_read(new, controls);
             match (same, is_template(after)) {
@@ -48,6 +38,10 @@ pub(super) fn change(old: &Subject, new: &Subject, controls: &[&'static Control]
         // An object doesn't change its kind; if it did, all of it is new.
         _ => Change::Whole,
     }
+}
+
+fn unless_same<T: PartialEq>(before: &T, after: &T, change: Change) -> Change {
+    if before == after { Change::Nothing } else { change }
 }
 
 fn is_template(workload: &Workload) -> bool {

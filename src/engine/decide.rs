@@ -6,10 +6,12 @@ use super::compare::{Change, Forgiven, change};
 use super::compile::{Engine, Entry, Ready};
 use super::verdict::{Outcome, Softened, Verdict, Want};
 use crate::api::{Effect, inert_fields_of_cloud_workload};
+use crate::catalogue::network::DEFAULT_DENY;
 use crate::catalogue::placement;
+use crate::catalogue::pod::{RESOURCE_BOUNDS, resource_bounds};
 use crate::control::{
-    Acceptance, Actor, Body, Case, Context, Control, Finding, Governed, Grace, Kind, Lookup, Operation, Sink, Standing,
-    Subject,
+    Acceptance, Actor, Body, Case, Context, Control, Finding, Governed, Grace, Kind, Lookup, Operation, Regime, Sink,
+    Standing, Subject,
 };
 
 /// What a front asks.
@@ -130,6 +132,7 @@ impl Engine {
             standing: request.standing,
             declared,
             regime: &self.regime,
+            builds: false,
             context: request.context,
             now: request.now,
         }
@@ -228,9 +231,16 @@ impl Engine {
         notices.extend(inert.iter().map(|field| format!("{field} is not acted upon yet")));
         let namespace = &request.subject.metadata.namespace;
         let capped = super::governance::cap(&self.regime, namespace, request.now);
-        let denies = self.effect(rank, "network/default-deny") == Effect::Deny
-            && capped.is_none_or(|cap| cap.effect == Effect::Deny);
-        if request.operation == Operation::Create && denies {
+        let denies = |control: &Control| {
+            let uncapped = capped.as_ref().is_none_or(|cap| cap.effect == Effect::Deny);
+            uncapped && self.effect(rank, control.id) == Effect::Deny
+        };
+        if denies(&RESOURCE_BOUNDS)
+            && let Some(params) = self.params(rank, RESOURCE_BOUNDS.id)
+        {
+            notices.extend(resource_bounds::build::beyond(params, spec.size.as_ref(), self.regime.class_name(rank)));
+        }
+        if request.operation == Operation::Create && denies(&DEFAULT_DENY) {
             notices.push(
                 "running Pods lose every flow that spec.network doesn't name; a rollout cap delays that".to_owned(),
             );
@@ -247,8 +257,20 @@ fn run(entries: &[&Entry], case: &Case<'_>) -> (Vec<Finding>, Vec<crate::control
         match (entry.check, &pod) {
             (Ready::Pod(check), Some(pod)) => check(pod, &entry.params, &mut sink),
             (Ready::Pod(_), None) => {}
-            (Ready::Case(check), _) => check(case, &entry.params, &mut sink),
+            (Ready::Case(check), _) => {
+                check(
+                    &Case { builds: builds(entry.effect, case.regime, case.standing), ..*case },
+                    &entry.params,
+                    &mut sink,
+                );
+            }
         }
     }
     sink.into_parts()
+}
+
+/// What a control builds is there only where it denies after caps.
+fn builds(effect: Effect, regime: &Regime, standing: &Standing) -> bool {
+    let capped = |governed: &Governed| governed.cap.as_ref().is_some_and(|cap| cap.effect < Effect::Deny);
+    regime.builds && effect == Effect::Deny && standing.governed().is_some_and(|governed| !capped(governed))
 }

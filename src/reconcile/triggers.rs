@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -15,7 +16,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
 
 use super::Reconciler;
-use super::cloud_workload::policies::MANAGED_BY;
+use super::cloud_workload::kept::MANAGED_BY;
 use super::queue::Key;
 use crate::admission::rules;
 use crate::api::{CloudWorkload, FIELD_MANAGER};
@@ -39,14 +40,18 @@ pub(super) fn start(client: &Client, settings: &Settings) -> (Receiver<Trigger>,
     let mut tasks = JoinSet::new();
     let built = watcher::Config::default().any_semantic().labels(&format!("{MANAGED_BY}={FIELD_MANAGER}"));
     let named = |name: &str| watcher::Config::default().any_semantic().fields(&format!("metadata.name={name}"));
-    tasks.spawn(watch::<NetworkPolicy>(client.clone(), built, sender.clone(), |metadata| {
-        metadata.namespace.clone().map(Key::Namespace)
-    }));
+    tasks.spawn(watch::<NetworkPolicy>(client.clone(), built.clone(), sender.clone(), of_namespace));
+    tasks.spawn(watch::<LimitRange>(client.clone(), built.clone(), sender.clone(), of_namespace));
+    tasks.spawn(watch::<ResourceQuota>(client.clone(), built, sender.clone(), of_namespace));
     tasks.spawn(watch::<ValidatingWebhookConfiguration>(client.clone(), named(rules::NAME), sender.clone(), |_| {
         Some(Key::Webhook)
     }));
     tasks.spawn(watch::<ClusterRole>(client.clone(), named(&settings.anchor), sender, |_| Some(Key::Webhook)));
     (receiver, tasks)
+}
+
+fn of_namespace(metadata: &ObjectMeta) -> Option<Key> {
+    metadata.namespace.clone().map(Key::Namespace)
 }
 
 async fn watch<K>(client: Client, config: watcher::Config, sender: Sender<Trigger>, key: fn(&ObjectMeta) -> Option<Key>)

@@ -125,6 +125,12 @@ fn value_of(param: &ParamSpec) -> String {
         ParamKind::Networks => "list of networks in CIDR notation".to_owned(),
         ParamKind::Peers => "list of `{namespace, podLabels, ports: [{port, protocol}]}`".to_owned(),
         ParamKind::AtLeast(low, high) => format!("number from {low} to {high}; higher is stricter"),
+        ParamKind::Ceilings(resources) => {
+            format!("quantities of {}; lower is stricter, absent is unbounded", resources.join(", "))
+        }
+        ParamKind::Supplies(resources) => {
+            format!("quantities of {}; lower is stricter, and so is absent", resources.join(", "))
+        }
         ParamKind::Choice(words) => format!("{}; the last is the strictest, and holds when absent", words.join(", ")),
     }
 }

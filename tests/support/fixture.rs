@@ -95,6 +95,7 @@ pub(crate) fn conforming_spec() -> Value {
     json!({"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [{"name": "app",
             "image": format!("registry.example.gov.pk/app@sha256:{}", "0".repeat(64)),
+            "resources": {"limits": {"cpu": "500m", "memory": "256Mi"}},
             "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}}}]})
 }
 

@@ -37,6 +37,10 @@ pub(crate) fn faults() -> Vec<Fault> {
         ("/containers/0/ports", json!([{"containerPort": 80}, {"containerPort": 81, "hostPort": 81}])),
         ("/containers/0/livenessProbe", json!({"httpGet": {"host": "10.0.0.1", "port": 80}})),
         ("/containers/0/lifecycle", json!({"preStop": {"tcpSocket": {"host": "10.0.0.1", "port": 80}}})),
+        ("/resources", json!({"limits": {"cpu": "32", "memory": "1Gi"}})),
+        ("/containers/0/resources", Value::Null),
+        ("/containers/0/resources", json!({"limits": {"cpu": 0}, "requests": {"memory": "64Mi"}})),
+        ("/containers/0/resources", json!({"limits": {"cpu": "17", "memory": "1Ti"}, "requests": {"cpu": "-1"}})),
         ("/initContainers", json!([{"name": "init", "image": "busybox"}])),
         ("/initContainers", json!([{"name": "side", "image": "busybox", "restartPolicy": "Always"}])),
     ];

@@ -1,13 +1,18 @@
 //! Writing what a namespace should have.
 
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::Api;
-use kube::api::{DeleteParams, Preconditions};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::build::{Built, Labels, Policies};
-use super::policies::Step;
+use super::build::{Bounds, Built, Labels, Policies};
+use super::kept::{Kept, Step};
+use crate::api::FIELD_MANAGER;
 use crate::cluster::apply::Takeover;
 use crate::cluster::{ApplyError, Writer};
 use crate::reconcile::Metrics;
@@ -17,7 +22,9 @@ use crate::reconcile::Metrics;
 pub struct Applied {
     /// What became of the NetworkPolicies.
     pub policies: Policies,
-    /// Objects of the same name that belong to someone else.
+    /// What became of the LimitRange and the ResourceQuota.
+    pub bounds: Bounds,
+    /// Objects of the same name that belong to someone else, by kind and name.
     pub conflicts: Vec<String>,
     /// What could not be written, and why.
     pub failures: Vec<String>,
@@ -32,6 +39,7 @@ impl Applied {
     pub fn nothing() -> Self {
         Self {
             policies: Policies::Nobody,
+            bounds: Bounds::Nobody,
             conflicts: Vec::new(),
             failures: Vec::new(),
             unknown_class: None,
@@ -47,6 +55,7 @@ impl Applied {
 pub async fn apply(writer: &Writer, metrics: &Metrics, namespace: &str, built: Built) -> Result<Applied, ApplyError> {
     let mut applied = Applied {
         policies: built.policies,
+        bounds: built.bounds,
         conflicts: Vec::new(),
         failures: Vec::new(),
         unknown_class: built.unknown_class,
@@ -61,34 +70,64 @@ pub async fn apply(writer: &Writer, metrics: &Metrics, namespace: &str, built: B
             applied.healed.push("the namespace's labels".to_owned());
         }
     }
-    for step in built.steps {
+    keep(writer, metrics, namespace, built.steps, &mut applied).await?;
+    // Before the quota, which refuses Pods that have no requests.
+    keep(writer, metrics, namespace, built.limit_range, &mut applied).await?;
+    keep(writer, metrics, namespace, built.quota, &mut applied).await?;
+    Ok(applied)
+}
+
+/// Does what is to be done about the objects of one kind.
+async fn keep<K>(
+    writer: &Writer,
+    metrics: &Metrics,
+    namespace: &str,
+    steps: Vec<Step<K>>,
+    applied: &mut Applied,
+) -> Result<(), ApplyError>
+where
+    K: Kept + k8s_openapi::Resource + Resource<Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Debug,
+{
+    let api = Api::<K>::namespaced(writer.client().clone(), namespace);
+    let kind = <K as k8s_openapi::Resource>::KIND;
+    for step in steps {
         match step {
-            Step::Apply { policy, changed } => {
-                let api = Api::<NetworkPolicy>::namespaced(writer.client().clone(), namespace);
-                let name = policy.metadata.name.clone().unwrap_or_default();
-                let result = writer.apply(&api, &name, &*policy, Takeover::Force).await;
-                let what = format!("NetworkPolicy {name}");
-                if refused(&mut applied, &what, result.map(|_| ()))? && changed {
-                    tracing::info!(namespace, name, "a built NetworkPolicy was changed and is healed");
-                    metrics.healed("NetworkPolicy");
+            Step::Apply { object, changed } => {
+                let name = object.meta().name.clone().unwrap_or_default();
+                let what = format!("{kind} {name}");
+                let result = write(writer, &api, &name, &*object).await;
+                if refused(applied, &what, result)? && changed {
+                    tracing::info!(namespace, kind, name, "a built object was changed and is healed");
+                    metrics.healed(kind);
                     applied.healed.push(what);
                 }
             }
             Step::Delete { name, uid } => {
-                let api = Api::<NetworkPolicy>::namespaced(writer.client().clone(), namespace);
                 let same = Preconditions { uid: Some(uid), resource_version: None };
                 let params = DeleteParams { preconditions: Some(same), ..DeleteParams::default() };
                 match writer.within(api.delete(&name, &params)).await {
                     Err(ApplyError::NotFound) => {}
                     result => {
-                        refused(&mut applied, &format!("NetworkPolicy {name}"), result.map(|_| ()))?;
+                        refused(applied, &format!("{kind} {name}"), result.map(|_| ()))?;
                     }
                 }
             }
-            Step::Conflict { name } => applied.conflicts.push(name),
+            Step::Conflict { name } => applied.conflicts.push(format!("{kind} {name}")),
         }
     }
-    Ok(applied)
+    Ok(())
+}
+
+async fn write<K>(writer: &Writer, api: &Api<K>, name: &str, object: &K) -> Result<(), ApplyError>
+where
+    K: Kept + Serialize + DeserializeOwned + Debug,
+{
+    let there = writer.apply(api, name, object, Takeover::Force).await?;
+    if let Some(patch) = object.remove_others(&there) {
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        writer.within(api.patch(name, &params, &Patch::Merge(&patch))).await?;
+    }
+    Ok(())
 }
 
 async fn apply_labels(writer: &Writer, namespace: &str, labels: Labels) -> Result<(), ApplyError> {

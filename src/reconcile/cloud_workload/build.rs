@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
+use super::kept::{self, Step};
 use super::labels;
-use super::policies::{self, Step};
 use crate::api::{CloudWorkload, Effect};
 use crate::catalogue::network::DEFAULT_DENY;
 use crate::catalogue::network::default_deny::build::Plan;
-use crate::control::{Context, Governed, Params};
+use crate::catalogue::pod::{RESOURCE_BOUNDS, resource_bounds};
+use crate::control::{Context, Control, Governed, Params};
 use crate::engine::Engine;
 
 /// How a namespace stands, with everything that follows from specs alone.
@@ -40,6 +42,10 @@ pub struct Live {
     pub namespace: ObjectMeta,
     /// Its NetworkPolicies.
     pub policies: Vec<NetworkPolicy>,
+    /// Its LimitRange, of the name of the one that is built.
+    pub limit_range: Option<LimitRange>,
+    /// Its ResourceQuota, of the name of the one that is built.
+    pub quota: Option<ResourceQuota>,
     /// A controller older than the grace that matters exists.
     pub older_controllers: bool,
 }
@@ -50,9 +56,15 @@ pub struct Built {
     /// The namespace's labels, when one of them differs.
     pub labels: Option<Labels>,
     /// What to do about NetworkPolicies, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Step<NetworkPolicy>>,
     /// What became of the NetworkPolicies.
     pub policies: Policies,
+    /// What to do about the LimitRange.
+    pub limit_range: Vec<Step<LimitRange>>,
+    /// What to do about the ResourceQuota.
+    pub quota: Vec<Step<ResourceQuota>>,
+    /// What became of the two.
+    pub bounds: Bounds,
     /// A class label that the baseline doesn't know.
     pub unknown_class: Option<String>,
     /// A grace keeps `enforce` down because of older controllers, which may go at any time.
@@ -90,6 +102,22 @@ pub enum Policies {
     Nobody,
 }
 
+/// What became of a namespace's LimitRange and ResourceQuota.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bounds {
+    /// The control denies here, so they are built.
+    Built {
+        /// What the declaration asks for beyond the class's quota.
+        beyond: Vec<String>,
+        /// What would refuse Pods of older controllers waits until then.
+        waits: Option<jiff::Timestamp>,
+    },
+    /// The control has this weaker effect here: nothing is built, changed or removed.
+    NotDenied(Effect),
+    /// There is no declaration that could own them.
+    Nobody,
+}
+
 impl Judged<'_> {
     fn label_facts<'a>(
         &'a self,
@@ -99,16 +127,18 @@ impl Judged<'_> {
         labels::Facts { engine: self.engine, governed: self.governed, server_minor: self.server_minor, labels, ours }
     }
 
-    /// The instant that an existing controller must be older than, to keep `enforce` down.
+    /// The instant that an existing controller must be older than, to keep `enforce` down and its Pods unbounded.
     pub fn grace_that_matters(&self, namespace: &ObjectMeta) -> Option<jiff::Timestamp> {
         let empty = BTreeMap::new();
         let labels = namespace.labels.as_ref().unwrap_or(&empty);
-        self.label_facts(labels, &BTreeSet::new()).grace_that_matters()
+        let bounded = self.workload.is_some() && self.effect(&RESOURCE_BOUNDS) == Effect::Deny;
+        let of_bounds = self.governed.raise.filter(|_| bounded).map(|grace| grace.from);
+        self.label_facts(labels, &BTreeSet::new()).grace_that_matters().or(of_bounds)
     }
 
-    /// The effect of the control that builds, after caps.
-    pub fn default_deny(&self) -> Effect {
-        let effect = self.engine.effect(self.governed.rank, DEFAULT_DENY.id);
+    /// The effect of a control, after caps.
+    fn effect(&self, control: &Control) -> Effect {
+        let effect = self.engine.effect(self.governed.rank, control.id);
         self.governed.cap.as_ref().map_or(effect, |cap| effect.min(cap.effect))
     }
 
@@ -121,6 +151,7 @@ impl Judged<'_> {
         let wanted = facts.wanted(live.older_controllers);
         let differs = wanted.iter().any(|(key, value)| there.get(key) != Some(value));
         let (steps, policies) = self.policies(live);
+        let (limit_range, quota, bounds) = self.bounds(live);
         Built {
             labels: differs.then(|| Labels {
                 changed: self.was_applied() && someone_changed(there, &wanted, &ours),
@@ -130,6 +161,9 @@ impl Judged<'_> {
             }),
             steps,
             policies,
+            limit_range,
+            quota,
+            bounds,
             unknown_class: facts.unknown_class().map(str::to_owned),
             graced: live.older_controllers,
         }
@@ -145,11 +179,11 @@ impl Judged<'_> {
         })
     }
 
-    fn policies(&self, live: &Live) -> (Vec<Step>, Policies) {
+    fn policies(&self, live: &Live) -> (Vec<Step<NetworkPolicy>>, Policies) {
         let Some((workload, owner)) = self.workload.and_then(|workload| Some((workload, owner(workload)?))) else {
             return (Vec::new(), Policies::Nobody);
         };
-        let effect = self.default_deny();
+        let effect = self.effect(&DEFAULT_DENY);
         if effect < Effect::Deny {
             return (Vec::new(), Policies::NotDenied(effect));
         }
@@ -164,8 +198,36 @@ impl Judged<'_> {
         };
         let built = plan.build();
         let count = built.policies.len();
-        let steps = policies::plan(built.policies, &live.policies, &owner);
+        let steps = kept::plan(built.policies, &live.policies, &owner);
         (steps, Policies::Built { count, withheld: built.withheld, api_server_unknown: built.api_server_unknown })
+    }
+
+    fn bounds(&self, live: &Live) -> (Vec<Step<LimitRange>>, Vec<Step<ResourceQuota>>, Bounds) {
+        let nothing = |bounds| (Vec::new(), Vec::new(), bounds);
+        let Some((workload, owner)) = self.workload.and_then(|workload| Some((workload, owner(workload)?))) else {
+            return nothing(Bounds::Nobody);
+        };
+        let effect = self.effect(&RESOURCE_BOUNDS);
+        if effect < Effect::Deny {
+            return nothing(Bounds::NotDenied(effect));
+        }
+        let no_params = Params::default();
+        let waits = self.governed.raise.filter(|_| live.older_controllers).map(|grace| grace.until);
+        let plan = resource_bounds::build::Plan {
+            namespace: self.namespace,
+            class: self.engine.regime.class_name(self.governed.rank),
+            size: workload.spec.size.as_ref(),
+            params: self.engine.params(self.governed.rank, RESOURCE_BOUNDS.id).unwrap_or(&no_params),
+            graced: waits.is_some(),
+        };
+        let built = plan.build();
+        let limit_range = kept::plan(built.limit_range.into_iter().collect(), live.limit_range.as_slice(), &owner);
+        // One that is there already goes on holding as it is: nothing of it is loosened meanwhile.
+        let quota = match waits {
+            Some(_) => Vec::new(),
+            None => kept::plan(built.quota.into_iter().collect(), live.quota.as_slice(), &owner),
+        };
+        (limit_range, quota, Bounds::Built { beyond: plan.beyond(), waits })
     }
 }
 

@@ -1,9 +1,11 @@
-//! A namespace and its CloudWorkload: labels, NetworkPolicies, status.
+//! A namespace and its CloudWorkload: labels, what is built, status.
 
 pub mod apply;
+mod bounds;
 pub mod build;
+pub mod kept;
 pub mod labels;
-pub mod policies;
+mod policies;
 pub mod status;
 
 use std::time::Duration;
@@ -12,7 +14,7 @@ use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, ReplicationController};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, ReplicationController, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource, api::ListParams};
@@ -22,13 +24,14 @@ use super::Reconciler;
 use super::events::Happened;
 use crate::api::CloudWorkload;
 use crate::api::condition::READY;
+use crate::catalogue::pod::resource_bounds;
 use crate::cluster::{ApplyError, LiveContext};
 use crate::control::Standing;
 use crate::engine::governance::next_instant;
 use apply::Applied;
 use build::{Judged, Live};
 
-/// How often to look whether the older controllers that keep `enforce` down are gone: nothing tells.
+/// How often to look whether the older controllers that keep `enforce` down and Pods unbounded are gone: nothing tells.
 const GRACED: Duration = Duration::from_secs(60);
 /// How often to try again what the API server refused or someone else's object stands in the way of: nothing tells.
 const IN_THE_WAY: Duration = Duration::from_secs(60);
@@ -124,11 +127,15 @@ async fn live(client: &Client, judged: &Judged<'_>) -> Result<Option<Live>, Appl
     }
     let policies = Api::<NetworkPolicy>::namespaced(client.clone(), judged.namespace);
     let policies = policies.list(&ListParams::default()).await?.items;
+    let limit_ranges = Api::<LimitRange>::namespaced(client.clone(), judged.namespace);
+    let limit_range = limit_ranges.get_opt(resource_bounds::build::NAME).await?;
+    let quotas = Api::<ResourceQuota>::namespaced(client.clone(), judged.namespace);
+    let quota = quotas.get_opt(resource_bounds::build::NAME).await?;
     let older_controllers = match judged.grace_that_matters(&namespace) {
         Some(start) => any_older(client, judged.namespace, start).await?,
         None => false,
     };
-    Ok(Some(Live { namespace, policies, older_controllers }))
+    Ok(Some(Live { namespace, policies, limit_range, quota, older_controllers }))
 }
 
 /// Whether a controller of Pods older than an instant exists.

@@ -4,11 +4,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::apply::Applied;
-use super::build::Policies;
+use super::build::{Bounds, Policies};
 use crate::api::cloud_workload::{BaselineRef, Capped};
 use crate::api::condition::{self, ACCEPTED, COMPLIANT, CONTROLS_APPLIED, READY, State, reason};
-use crate::api::{CloudWorkload, CloudWorkloadStatus, inert_fields_of_cloud_workload};
+use crate::api::{CloudWorkload, CloudWorkloadStatus, Effect, inert_fields_of_cloud_workload};
 use crate::catalogue;
+use crate::catalogue::network::DEFAULT_DENY;
+use crate::catalogue::pod::RESOURCE_BOUNDS;
 use crate::control::{Acceptance, Finding, Governed, Kind, Regime, Standing};
 use crate::engine::Engine;
 use crate::reconcile::conditions::{Conditions, whole_seconds};
@@ -133,9 +135,8 @@ fn against(acceptance: &Acceptance) -> String {
 fn controls_applied(engine: &Engine, governed: &Governed, applied: &Applied) -> Outcome {
     let mut wrong: Vec<(&'static str, String)> = Vec::new();
     wrong.extend(applied.failures.iter().map(|failure| (reason::APPLY_FAILED, failure.clone())));
-    wrong.extend(applied.conflicts.iter().map(|name| {
-        let message =
-            format!("NetworkPolicy {name} belongs to someone else and says something else: rename or delete it");
+    wrong.extend(applied.conflicts.iter().map(|object| {
+        let message = format!("{object} belongs to someone else and says something else: rename or delete it");
         (reason::CONFLICT, message)
     }));
     wrong.extend(applied.unknown_class.iter().map(|label| {
@@ -152,24 +153,39 @@ fn controls_applied(engine: &Engine, governed: &Governed, applied: &Applied) -> 
         }
         wrong.extend(withheld.iter().map(|flow| (reason::FLOWS_WITHHELD, format!("spec.network.{flow}"))));
     }
+    if let Bounds::Built { beyond, .. } = &applied.bounds {
+        wrong.extend(beyond.iter().map(|asked| (reason::SIZE_CAPPED, asked.clone())));
+    }
     if let Some((reason, _)) = wrong.first() {
         let message = wrong.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("\n");
         return Outcome::new(false, reason, message);
     }
-    let message = match (&applied.policies, &governed.cap) {
-        (Policies::Built { count, .. }, _) => format!("labels and {count} NetworkPolicies are as they should be"),
-        (Policies::NotDenied(effect), Some(cap)) => format!(
-            "labels are as they should be; a rollout caps effects at {} until {}, so network/default-deny is {effect} and \
-             no NetworkPolicies are built",
+    let not_built = |control: &str, effect: &Effect, what: &str| match &governed.cap {
+        Some(cap) => format!(
+            "a rollout caps effects at {} until {}, so {control} is {effect} and no {what} is built",
             cap.effect, cap.until
         ),
-        (Policies::NotDenied(effect), None) => {
-            format!(
-                "labels are as they should be; network/default-deny is {effect} here, so no NetworkPolicies are built"
-            )
-        }
-        (Policies::Nobody, _) => "labels are as they should be".to_owned(),
+        None => format!("{control} is {effect} here, so no {what} is built"),
     };
+    let mut message = "labels are as they should be".to_owned();
+    match &applied.policies {
+        Policies::Built { count, .. } => message.push_str(&format!("; so are {count} NetworkPolicies")),
+        Policies::NotDenied(effect) => {
+            message.push_str(&format!("; {}", not_built(DEFAULT_DENY.id, effect, "NetworkPolicy")));
+        }
+        Policies::Nobody => {}
+    }
+    match &applied.bounds {
+        Bounds::Built { waits: None, .. } => message.push_str("; so are LimitRange and ResourceQuota"),
+        Bounds::Built { waits: Some(until), .. } => message.push_str(&format!(
+            "; so is the LimitRange, but for its maximum, which waits like the ResourceQuota for controllers older than \
+             the class, no longer than {until}"
+        )),
+        Bounds::NotDenied(effect) => {
+            message.push_str(&format!("; {}", not_built(RESOURCE_BOUNDS.id, effect, "LimitRange or ResourceQuota")));
+        }
+        Bounds::Nobody => {}
+    }
     Outcome::new(true, reason::APPLIED, message)
 }
 
@@ -211,7 +227,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::{CloudWorkloadSpec, Effect};
+    use crate::api::CloudWorkloadSpec;
     use crate::baseline::{self, Effective, Mode};
     use crate::control::{Cap, FieldPath};
 

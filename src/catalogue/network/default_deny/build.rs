@@ -8,10 +8,11 @@ use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
     NetworkPolicySpec,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::api::cloud_workload::{Flow, NetworkSpec};
+use crate::catalogue::built;
 use crate::control::params::{Peer, PeerPort};
 use crate::control::{Context, Lookup, Params};
 
@@ -152,14 +153,8 @@ impl Plan<'_> {
     }
 
     fn policy(&self, name: &str, spec: NetworkPolicySpec) -> NetworkPolicy {
-        let labels = BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "amanat".to_owned())]);
         NetworkPolicy {
-            metadata: ObjectMeta {
-                name: Some(name.to_owned()),
-                namespace: Some(self.namespace.to_owned()),
-                labels: Some(labels),
-                ..Default::default()
-            },
+            metadata: built::metadata(self.namespace, name),
             // An empty selector, not an absent one: every Pod of the namespace.
             spec: Some(NetworkPolicySpec { pod_selector: Some(LabelSelector::default()), ..spec }),
         }

@@ -4,9 +4,9 @@ use ipnet::IpNet;
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicySpec};
 use serde_json::json;
 
+use crate::catalogue::built;
 use crate::control::{
-    Body, Case, Check, FieldPath, Finding, Judges, Kind, Lookup, Operation, ParamKind, ParamSpec, Params, Point,
-    Severity, Sink,
+    Body, Case, Check, FieldPath, Finding, Judges, Kind, Operation, ParamKind, ParamSpec, Params, Point, Severity, Sink,
 };
 
 pub mod build;
@@ -102,33 +102,10 @@ crate::control! {
 
 fn check(case: &Case<'_>, _: &Params, sink: &mut Sink) {
     let Body::NetworkPolicy(spec) = &case.subject.body else { return };
-    protect(case, sink);
+    built::protect(case, build::NAMES, "ask for flows in spec.network of the namespace's CloudWorkload", sink);
     if case.operation != Operation::Delete {
         openings(spec, sink);
     }
-}
-
-/// What is built is changed by Amanat, by the control plane's garbage collection, and by administrators, whose changes
-/// are healed.
-fn protect(case: &Case<'_>, sink: &mut Sink) {
-    let name = case.subject.metadata.name.as_str();
-    let Some(actor) = case.actor.filter(|_| build::NAMES.contains(&name) && case.standing.governed().is_some()) else {
-        return;
-    };
-    if actor.amanat || actor.control_plane || actor.is_in(&case.regime.administrators) {
-        return;
-    }
-    let going = || case.context.namespace_going(case.namespace()) == Lookup::Found(true);
-    if case.operation == Operation::Delete && going() {
-        return;
-    }
-    let unchanged = case.old.is_some_and(|old| old.body == case.subject.body);
-    if case.operation == Operation::Update && unchanged {
-        return;
-    }
-    let message = format!("NetworkPolicy {name} is built and kept by Amanat");
-    let fix = "ask for flows in spec.network of the namespace's CloudWorkload";
-    sink.push(Finding::new(FieldPath::of(&["metadata", "name"]), message, fix).value(name));
 }
 
 fn openings(spec: &NetworkPolicySpec, sink: &mut Sink) {
