@@ -98,7 +98,7 @@ async fn tell(amanat: &Amanat) -> Result<()> {
     stage.amanat("check portal.yaml registry.yaml debug.yaml --set image/approved-registries.registries=[registry.example.gov.pk]").await?;
 
     stage.chapter(4, "Built: what the class requires");
-    stage.kubectl(&format!("get networkpolicies -n {NAMESPACE}")).await?.ok()?;
+    stage.kubectl(&format!("get networkpolicies,limitranges,resourcequotas -n {NAMESPACE}")).await?.ok()?;
     let columns = "CLASS:.metadata.labels.amanat\\.dev/data-class,\
                    ENFORCED:.metadata.labels.pod-security\\.kubernetes\\.io/enforce,\
                    VERSION:.metadata.labels.pod-security\\.kubernetes\\.io/enforce-version";

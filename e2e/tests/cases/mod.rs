@@ -18,6 +18,7 @@ mod order;
 mod outage;
 mod placement;
 mod pod_security;
+mod resource_bounds;
 mod rollout;
 mod says;
 mod suspension;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Case> {
         suspension::cases(),
         hostile::cases(),
         pod_security::cases(),
+        resource_bounds::cases(),
         order::cases(),
         rollout::cases(),
         outage::cases(),

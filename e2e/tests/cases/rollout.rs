@@ -10,6 +10,7 @@ use e2e::chart;
 use e2e::manifests::{self, patched};
 use e2e::waiting::until;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Api;
 use serde_json::{Value, json};
@@ -60,6 +61,10 @@ async fn lapse(amanat: &Amanat, namespace: &str, end: Timestamp) -> Result<()> {
 
     let built = policies.list(&Default::default()).await?.items;
     ensure!(built.is_empty(), "under the cap {} policies were built", built.len());
+    let limit_ranges = Api::<LimitRange>::namespaced(cluster.client().clone(), namespace);
+    let quotas = Api::<ResourceQuota>::namespaced(cluster.client().clone(), namespace);
+    let bounds = (limit_ranges.list(&Default::default()).await?.items, quotas.list(&Default::default()).await?.items);
+    ensure!(bounds.0.is_empty() && bounds.1.is_empty(), "under the cap were built {bounds:?}");
     given::killed_pods_come_back(cluster, namespace).await?;
     let admitted = tools.create(&given::pod(namespace, "capped", &given::violating())).await?;
     let warnings = admitted.stderr.clone();
@@ -67,7 +72,7 @@ async fn lapse(amanat: &Amanat, namespace: &str, end: Timestamp) -> Result<()> {
     says(&warnings, &["pod/privileged", &format!("denied from {end}")])?;
 
     let status = status_capped(amanat, namespace).await?;
-    for control in ["network/default-deny", "pod/privileged", "image/digest-pinned"] {
+    for control in ["network/default-deny", "pod/privileged", "pod/resource-bounds", "image/digest-pinned"] {
         let named = status.as_array().into_iter().flatten().find(|capped| capped["control"] == control);
         let named = named.with_context(|| format!("{control} isn't among {status}"))?;
         let until: Timestamp = named["until"].as_str().unwrap_or_default().parse()?;
@@ -75,8 +80,9 @@ async fn lapse(amanat: &Amanat, namespace: &str, end: Timestamp) -> Result<()> {
     }
     ensure!(Timestamp::now() < end, "this machine is too slow: the cap ended meanwhile");
 
-    until(SOON, "the policies to be built when the cap ends", async || {
+    until(SOON, "what the class requires to be built when the cap ends", async || {
         policies.get("amanat-default-deny").await?;
+        limit_ranges.get("amanat-resource-bounds").await?;
         Ok(())
     })
     .await?;
