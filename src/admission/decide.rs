@@ -11,10 +11,10 @@ use super::respond::{Answer, Decision};
 use super::standing::{Unavailable, look_up, look_up_references};
 use super::state::AdmissionState;
 use super::undecodable;
-use crate::api::Effect;
+use crate::api::{DATA_CLASS_LABEL, Effect};
 use crate::cluster::LiveContext;
 use crate::control::{Actor, Body, Context, Kind, Operation, Standing, Subject};
-use crate::engine::{self, Engine, Verdict, Want};
+use crate::engine::{self, Engine, NamespaceFacts, Verdict, Want};
 
 /// Set by the kubelet on the Pods that it shows for files on its node.
 const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
@@ -64,7 +64,9 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
     );
     let engine = engine_for(&context, namespace, &subject).ok_or(Unavailable::NoBaseline)?;
     let standing = match kind {
-        Kind::Namespace => Standing::Undeclared,
+        Kind::Namespace => {
+            engine::standing(&engine.regime, &of_namespace_itself(&context, &subject, old.as_ref()), &context, now)
+        }
         _ => engine::standing(&engine.regime, &context.facts(namespace), &context, now),
     };
     let judge = |context: &dyn Context| -> Verdict {
@@ -102,9 +104,21 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
 fn engine_for<'a>(context: &LiveContext<'a>, namespace: &str, subject: &Subject) -> Option<&'a Arc<Engine>> {
     match &subject.body {
         Body::CloudWorkload(spec) => context.engine_of_owner(Some(&spec.owner)),
-        Body::Namespace => context.engine_of_owner(None),
+        Body::Namespace => context.engine(&subject.metadata.name),
         _ => context.engine(namespace),
     }
+}
+
+/// A Namespace by itself: the class label that it had counts, however far behind the index is.
+fn of_namespace_itself<'a>(
+    context: &LiveContext<'a>,
+    subject: &'a Subject,
+    old: Option<&'a Subject>,
+) -> NamespaceFacts<'a> {
+    let facts = context.facts(&subject.metadata.name);
+    let labels = [old, Some(subject)].into_iter().flatten();
+    let label = labels.filter_map(|subject| subject.metadata.labels.get(DATA_CLASS_LABEL)).map(String::as_str).next();
+    NamespaceFacts { label: label.or(facts.label), ..facts }
 }
 
 /// Decodes what is judged. The namespace is the request's: that is where the object will be, whatever it says itself.

@@ -16,7 +16,7 @@ use super::entry::Entry;
 use super::exits::PASSING_POD_SUBRESOURCES;
 use crate::api::{DATA_CLASS_LABEL, GROUP, VERSION};
 use crate::catalogue;
-use crate::control::{Control, Kind, Operation};
+use crate::control::{Control, Kind, Operation, POD_SECURITY_MODES, POD_SECURITY_PREFIX};
 
 /// Name of the configuration.
 pub const NAME: &str = "amanat";
@@ -201,20 +201,30 @@ fn match_conditions(entry: Entry) -> Vec<MatchCondition> {
             conditions.push(condition("not-a-passing-subresource", expression));
         }
         Entry::Namespaces => {
-            let expression = format!("{} != {}", class_label("object"), class_label("oldObject"));
-            conditions.push(condition("class-label-differs", expression));
+            let [new, old] = ["object", "oldObject"].map(|variable| label(variable, &format!("'{DATA_CLASS_LABEL}'")));
+            let [new_level, old_level] = ["object", "oldObject"].map(|variable| label(variable, "key"));
+            let suffixes = ["", "-version"];
+            let keys = POD_SECURITY_MODES
+                .iter()
+                .flat_map(|mode| suffixes.map(|suffix| format!("'{POD_SECURITY_PREFIX}{mode}{suffix}'")));
+            let keys = keys.collect::<Vec<_>>().join(", ");
+            // Of a Namespace that is made or goes, the class label alone counts.
+            let expression = format!(
+                "{new} != {old} || (object != null && oldObject != null && {new} != '/' && \
+                 [{keys}].exists(key, {new_level} != {old_level}))"
+            );
+            conditions.push(condition("class-or-pod-security-label-differs", expression));
         }
         Entry::Declarations | Entry::Registry => {}
     }
     conditions
 }
 
-/// The class label of a variable; `/`, which no label can be, when there is none.
-fn class_label(variable: &str) -> String {
-    let label = format!("'{DATA_CLASS_LABEL}'");
+/// A label of a variable; `/`, which no label can be, when there is none.
+fn label(variable: &str, key: &str) -> String {
     format!(
-        "({variable} != null && has({variable}.metadata.labels) && {label} in {variable}.metadata.labels ? \
-         string({variable}.metadata.labels[{label}]) : '/')"
+        "({variable} != null && has({variable}.metadata.labels) && {key} in {variable}.metadata.labels ? \
+         string({variable}.metadata.labels[{key}]) : '/')"
     )
 }
 

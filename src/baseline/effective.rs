@@ -74,6 +74,8 @@ pub struct Effective {
     pub regime: Regime,
     /// The controls that it names, by id.
     pub controls: Vec<ControlTerms>,
+    /// Controls that aren't evaluated because others are looked at alone, and whose effects those may ask for.
+    pub beside: Vec<ControlTerms>,
 }
 
 /// A control's terms in every class.
@@ -110,7 +112,7 @@ impl Effective {
         let classes = classes(spec);
         let controls = reader.controls(spec, &classes, false, mode);
         let regime = reader.regime(name, spec, classes);
-        reader.finish(spec, Self { regime, controls })
+        reader.finish(spec, Self { regime, controls, beside: Vec::new() })
     }
 
     /// Looks through an overlay on this baseline, whose classes it uses.
@@ -130,7 +132,7 @@ impl Effective {
         if spec.grace_on_raise.is_none() {
             regime.grace_on_raise = self.regime.grace_on_raise;
         }
-        reader.finish(spec, Self { regime, controls })
+        reader.finish(spec, Self { regime, controls, beside: Vec::new() })
     }
 
     /// This baseline with the named controls alone, each at `Deny` in every class, with the parameters that it has in the
@@ -144,10 +146,12 @@ impl Effective {
             ControlTerms { control, by_class: vec![terms; self.regime.classes.len()] }
         };
         let mut controls: Vec<ControlTerms> = controls.iter().map(|control| terms(control)).collect();
+        let named = |terms: &&ControlTerms| controls.iter().any(|named| named.control.id == terms.control.id);
+        let beside = self.controls.iter().filter(|terms| !named(terms)).cloned().collect();
         controls.sort_by_key(|terms| terms.control.id);
         controls.dedup_by_key(|terms| terms.control.id);
         let regime = Regime { undeclared: Effect::Deny, rollout: Vec::new(), builds: false, ..self.regime.clone() };
-        Self { regime, controls }
+        Self { regime, controls, beside }
     }
 
     /// Joins an overlay to this baseline: per control the stricter effect, per parameter the stricter value, and of

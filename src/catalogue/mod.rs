@@ -34,6 +34,7 @@ pub static ALL: &[&Control] = &[
     &pod::RUN_AS_USER,
     &pod::SECCOMP_PROFILE,
     &pod::SECCOMP_UNCONFINED,
+    &pod::SECURITY_ADMISSION_LABELS,
     &pod::SELINUX_OPTIONS,
     &pod::SYSCTLS,
     &pod::VOLUME_TYPES,

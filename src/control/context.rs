@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
-use super::{Acceptance, Operation, Standing, Subject};
+use super::{Acceptance, Operation, PodSecurity, Standing, Subject};
 use crate::api::{CloudServiceProviderSpec, Effect, PlacementRow, PublicSectorEntitySpec};
 
 /// The answer to "what is known of X?". What isn't known is never a pass.
@@ -167,6 +167,8 @@ pub struct Case<'a> {
     pub standing: &'a Standing,
     /// Of a CloudWorkload: what stands against the declaration that it makes.
     pub declared: Option<&'a Acceptance>,
+    /// Of a governed Namespace: what it demands of the built-in Pod Security admission.
+    pub pod_security: Option<PodSecurity>,
     /// What the baseline fixes.
     pub regime: &'a Regime,
     /// What the control builds is there or will be: in its class, after caps, it denies.

@@ -8,6 +8,7 @@ mod kind;
 pub mod params;
 mod path;
 mod pod;
+mod pod_security;
 mod standing;
 mod strictness;
 mod subject;
@@ -19,6 +20,7 @@ pub use kind::{Judges, Kind, Operation, POD_SPECS, PODS, TEMPLATES, WORKLOADS};
 pub use params::{ParamKind, ParamSpec, ParamValue, Params};
 pub use path::{FieldPath, Segment};
 pub use pod::{ContainerList, ContainerView, PodView};
+pub use pod_security::{Level, POD_SECURITY_MODES, POD_SECURITY_PREFIX, PodSecurity};
 pub use standing::{Acceptance, Cap, Governed, Grace, Standing};
 pub use subject::{Body, Metadata, Subject, TemplateMetadata, Workload};
 

@@ -1,7 +1,7 @@
 //! A baseline, made ready to decide: per class and kind a flat slice of checks.
 
 use crate::api::Effect;
-use crate::baseline::Effective;
+use crate::baseline::{ControlTerms, Effective};
 use crate::control::{CaseCheck, Check, Control, Kind, Operation, Params, PodCheck, Regime};
 
 /// A compiled baseline. Immutable: a request sees one from beginning to end.
@@ -18,6 +18,8 @@ pub struct Engine {
 struct ClassTable {
     by_kind: Vec<(Kind, Vec<Entry>)>,
     all: Vec<(&'static str, Effect)>,
+    /// Of controls that aren't evaluated, and whose effects others ask for.
+    beside: Vec<(&'static str, Effect)>,
 }
 
 /// One check of one class and kind.
@@ -61,6 +63,7 @@ impl Engine {
                 });
                 ClassTable {
                     by_kind: by_kind.collect(),
+                    beside: effects(&effective.beside, rank),
                     all: of_class.iter().map(|(control, terms)| (control.id, terms.effect)).collect(),
                 }
             })
@@ -87,11 +90,22 @@ impl Engine {
         self.controls(rank).iter().find(|(id, _)| *id == control).map_or(Effect::Disabled, |(_, effect)| *effect)
     }
 
+    /// The same, of a control that isn't evaluated too.
+    pub(super) fn effect_even_beside(&self, rank: usize, control: &str) -> Effect {
+        let beside = self.classes.get(rank).map_or(&[][..], |class| &class.beside);
+        let beside = beside.iter().find(|(id, _)| *id == control).map(|(_, effect)| *effect);
+        beside.unwrap_or_else(|| self.effect(rank, control))
+    }
+
     /// The parameters of a control in a class, when it is switched on there.
     pub fn params(&self, rank: usize, control: &str) -> Option<&Params> {
         let mut entries = self.classes.get(rank)?.by_kind.iter().flat_map(|(_, entries)| entries);
         entries.find(|entry| entry.control.id == control).map(|entry| &entry.params)
     }
+}
+
+fn effects(controls: &[ControlTerms], rank: usize) -> Vec<(&'static str, Effect)> {
+    controls.iter().filter_map(|terms| Some((terms.control.id, terms.by_class.get(rank)?.effect))).collect()
 }
 
 fn entry(control: &'static Control, kind: Kind, minor: u32, effect: Effect, params: &Params) -> Option<Entry> {

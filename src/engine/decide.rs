@@ -8,10 +8,10 @@ use super::verdict::{Outcome, Softened, Verdict, Want};
 use crate::api::{Effect, inert_fields_of_cloud_workload};
 use crate::catalogue::network::DEFAULT_DENY;
 use crate::catalogue::placement;
-use crate::catalogue::pod::{RESOURCE_BOUNDS, resource_bounds};
+use crate::catalogue::pod::{RESOURCE_BOUNDS, SECURITY_ADMISSION_LABELS, resource_bounds};
 use crate::control::{
-    Acceptance, Actor, Body, Case, Context, Control, Finding, Governed, Grace, Kind, Lookup, Operation, Regime, Sink,
-    Standing, Subject,
+    Acceptance, Actor, Body, Case, Context, Control, Finding, Governed, Grace, Kind, Lookup, Operation, PodSecurity,
+    Regime, Sink, Standing, Subject,
 };
 
 /// What a front asks.
@@ -131,11 +131,17 @@ impl Engine {
             actor: request.actor,
             standing: request.standing,
             declared,
+            pod_security: self.demanded_of_namespace(request, subject),
             regime: &self.regime,
             builds: false,
             context: request.context,
             now: request.now,
         }
+    }
+
+    fn demanded_of_namespace(&self, request: &Request<'_>, subject: &Subject) -> Option<PodSecurity> {
+        let governed = request.standing.governed().filter(|_| matches!(subject.body, Body::Namespace))?;
+        Some(self.pod_security(governed, self.regime.pod_security_minor))
     }
 
     fn findings_of_old(&self, request: &Request<'_>, old: &Subject, entries: &[&Entry]) -> Vec<Finding> {
@@ -171,6 +177,12 @@ impl Engine {
         finding: &Finding,
         wants: &mut Option<Want>,
     ) -> (Effect, Option<Softened>) {
+        // Its levels have caps and grace in them already.
+        if let (Body::Namespace, Some(governed)) = (&request.subject.body, request.standing.governed())
+            && entry.control.id == SECURITY_ADMISSION_LABELS.id
+        {
+            return (self.effect(governed.rank, entry.control.id), None);
+        }
         // Declarations and labels are what caps and grace rest on: nothing softens them.
         if matches!(request.subject.body, Body::CloudWorkload(_) | Body::Namespace) {
             return (entry.effect, None);

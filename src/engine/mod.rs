@@ -6,6 +6,7 @@ mod compile;
 mod decide;
 mod engines;
 pub mod governance;
+mod pod_security;
 mod verdict;
 
 pub use compile::Engine;

@@ -20,6 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("downgrade: a lower class is refused, a higher one isn't", a_lower_class),
         Case::new("downgrade: the CloudWorkload of a living namespace stays", the_declaration_stays),
         Case::new("downgrade: a tenant changes the class label by no path", the_label_stays),
+        Case::new("downgrade: a tenant lowers a pod-security label by no path", the_levels_stay),
         Case::new("downgrade: nobody but Amanat brings the class label", the_label_is_amanats),
         Case::new("downgrade: a declaration that was never accepted goes freely", a_pending_declaration_goes),
         Case::new("downgrade: the namespace itself can be deleted, and ends", the_namespace_ends),
@@ -134,6 +135,43 @@ async fn the_label_stays(suite: Arc<Suite>) -> Result<()> {
     let class = amanat.tools().kubectl(&["get", "namespace", &namespace, "-o", &class]).await?.ok()?;
     ensure!(class == "Restricted", "the class is {class}");
     Ok(())
+}
+
+async fn the_levels_stay(suite: Arc<Suite>) -> Result<()> {
+    let (amanat, namespace, tenant) = tenant_of(&suite, "levels").await?;
+    let level = |mode: &str| format!("pod-security.kubernetes.io/{mode}");
+    until(SOON, "the levels to be written", async || {
+        let text = amanat.tools().kubectl(&["get", "namespace", &namespace, "-o", "json"]).await?.ok()?;
+        let object: Value = serde_json::from_str(&text)?;
+        let labels = &object["metadata"]["labels"];
+        ensure!(labels[level("enforce")] == "restricted" && labels[level("warn")] == "restricted", "{labels}");
+        Ok(())
+    })
+    .await?;
+    for (key, value) in [
+        (level("enforce"), json!("privileged")),
+        (level("enforce"), Value::Null),
+        (level("warn"), json!("baseline")),
+        (level("enforce-version"), json!("v1.2")),
+    ] {
+        let patch = json!({"metadata": {"labels": {&key: value}}}).to_string();
+        let path = format!("metadata.labels[{key}]");
+        let parts = ["pod/security-admission-labels: ", path.as_str(), "; fix: "];
+        for subresource in [&[][..], &["--subresource=status"]] {
+            let mut command = vec!["patch", "namespace", &namespace, "--type=merge", "-p", &patch];
+            command.extend(subresource);
+            refused_by(tenant.kubectl(&command).await?, "namespaces", &parts)
+                .with_context(|| format!("{command:?}"))?;
+        }
+        if !value.is_null() {
+            let patch = json!({"metadata": {"labels": {&key: value}}});
+            let finalized = replaced(&tenant, &namespace, "/finalize", &patch).await?;
+            refused_by(finalized, "namespaces", &parts).with_context(|| format!("{patch} through finalize"))?;
+        }
+    }
+    // More than the class demands is anyone's to ask for.
+    let latest = format!("{}=latest", level("enforce-version"));
+    tenant.kubectl(&["label", "--overwrite", "namespace", &namespace, &latest]).await?.ok().map(|_| ())
 }
 
 async fn replaced_without(tools: &Tools, namespace: &str, below: &str) -> Result<Output> {

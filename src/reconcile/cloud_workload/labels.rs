@@ -6,39 +6,12 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 
 use crate::api::{DATA_CLASS_LABEL, Effect, FIELD_MANAGER};
-use crate::catalogue::pod::{BASELINE, RESTRICTED};
-use crate::control::{Control, Governed};
+use crate::catalogue::pod::SECURITY_ADMISSION_LABELS;
+use crate::control::{Governed, Level, POD_SECURITY_MODES, POD_SECURITY_PREFIX, PodSecurity};
 use crate::engine::Engine;
 
-const PREFIX: &str = "pod-security.kubernetes.io/";
 /// The label by which the built-in admission refuses Pods.
 pub const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
-
-/// A level of the Pod Security Standards, the lowest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Anything goes.
-    Privileged,
-    /// What is known to lead out of a container is not.
-    Baseline,
-    /// Hardened.
-    Restricted,
-}
-
-impl Level {
-    /// The word in the label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Privileged => "privileged",
-            Self::Baseline => "baseline",
-            Self::Restricted => "restricted",
-        }
-    }
-
-    fn parse(word: &str) -> Option<Self> {
-        [Self::Privileged, Self::Baseline, Self::Restricted].into_iter().find(|level| level.as_str() == word)
-    }
-}
 
 /// What the labels are derived from.
 #[derive(Clone, Copy)]
@@ -60,7 +33,7 @@ impl Facts<'_> {
     /// is no such grace, or `enforce` is as high as it gets.
     pub fn grace_that_matters(&self) -> Option<Timestamp> {
         let grace = self.governed.raise?;
-        (self.current(ENFORCE) < Some(self.denied_now())).then_some(grace.from)
+        (self.current(ENFORCE) < Some(self.demanded().enforce)).then_some(grace.from)
     }
 
     /// The labels to apply. What is left out belongs to someone else, who asked for more. `older_controllers`: one
@@ -70,17 +43,21 @@ impl Facts<'_> {
         if let Some(class) = self.class() {
             wanted.insert(DATA_CLASS_LABEL.to_owned(), class);
         }
-        let denied = self.denied_now();
-        let enforce = if older_controllers {
-            // What holds already is kept: the Pods that are re-created came in under it.
-            self.current(ENFORCE).unwrap_or(Level::Privileged).min(denied)
-        } else {
-            denied
-        };
-        let declared = self.level(|effect| effect == Effect::Deny);
-        let version = format!("v1.{}", self.engine.regime.pod_security_minor.min(self.server_minor));
-        for (mode, level) in [("enforce", enforce), ("audit", declared), ("warn", declared)] {
-            let key = format!("{PREFIX}{mode}");
+        if self.engine.effect(self.governed.rank, SECURITY_ADMISSION_LABELS.id) < Effect::Deny {
+            // Nothing is built; and what an apply leaves out that Amanat alone had written would go.
+            let kept = self.ours.iter().filter(|key| key.starts_with(POD_SECURITY_PREFIX));
+            wanted.extend(kept.filter_map(|key| Some((key.clone(), self.labels.get(key)?.clone()))));
+            return wanted;
+        }
+        let demanded = self.demanded();
+        let version = format!("v1.{}", demanded.minor);
+        for mode in POD_SECURITY_MODES {
+            let level = match demanded.of_mode(mode) {
+                // What holds already is kept: the Pods that are re-created came in under it.
+                level if older_controllers && mode == "enforce" => self.current(ENFORCE).unwrap_or_default().min(level),
+                level => level,
+            };
+            let key = format!("{POD_SECURITY_PREFIX}{mode}");
             let version_key = format!("{key}-version");
             let theirs = !self.ours.contains(&key) && self.current(&key).is_some_and(|current| current > level);
             if !theirs {
@@ -120,27 +97,8 @@ impl Facts<'_> {
         self.labels.get(key).and_then(|word| Level::parse(word))
     }
 
-    /// The highest level all of whose checks are denied here at this instant, whoever's Pods they are.
-    fn denied_now(&self) -> Level {
-        match &self.governed.cap {
-            Some(cap) if cap.effect < Effect::Deny => Level::Privileged,
-            _ => self.level(|effect| effect == Effect::Deny),
-        }
-    }
-
-    /// The highest level all of whose checks have an effect that is enough. A check that the labelled version doesn't
-    /// have yet doesn't count.
-    fn level(&self, enough: impl Fn(Effect) -> bool) -> Level {
-        let minor = self.engine.regime.pod_security_minor.min(self.server_minor);
-        let all = |controls: &[&Control]| {
-            let mut existing = controls.iter().filter(|control| control.pod_check_at(minor).is_some());
-            existing.all(|control| enough(self.engine.effect(self.governed.rank, control.id)))
-        };
-        match (all(BASELINE), all(RESTRICTED)) {
-            (true, true) => Level::Restricted,
-            (true, false) => Level::Baseline,
-            (false, _) => Level::Privileged,
-        }
+    fn demanded(&self) -> PodSecurity {
+        self.engine.pod_security(self.governed, self.engine.regime.pod_security_minor.min(self.server_minor))
     }
 }
 
@@ -199,7 +157,7 @@ mod tests {
 
     /// enforce, audit and warn, `-` for what is left to someone else.
     fn levels(wanted: &BTreeMap<String, String>) -> String {
-        let level = |mode| wanted.get(&format!("{PREFIX}{mode}")).map_or("-", String::as_str);
+        let level = |mode| wanted.get(&format!("{POD_SECURITY_PREFIX}{mode}")).map_or("-", String::as_str);
         ["enforce", "audit", "warn"].map(level).join(" ")
     }
 
@@ -334,6 +292,20 @@ mod tests {
             let facts = Facts { engine: &engine, governed: &governed, server_minor: 37, labels: &labels, ours: &ours };
             assert_eq!(facts.grace_that_matters().is_some(), expected, "{raise:?} {there:?}");
         }
+    }
+
+    #[test]
+    fn where_the_control_does_not_deny_nothing_is_built_and_nothing_taken_away() {
+        let mut spec = baseline::shipped().unwrap().spec;
+        let control = spec.controls.iter_mut().find(|control| control.id == SECURITY_ADMISSION_LABELS.id).unwrap();
+        control.effects.values_mut().for_each(|effect| *effect = Effect::Warn);
+        let engine = Engine::compile(&Effective::resolve("b", &spec, Mode::Offline).unwrap());
+        let governed = governed(&engine, "Restricted");
+        let audit = "pod-security.kubernetes.io/audit";
+        let there = labels(&[(ENFORCE, "baseline"), (audit, "baseline")]);
+        let ours = keys(&[ENFORCE]);
+        let facts = Facts { engine: &engine, governed: &governed, server_minor: 37, labels: &there, ours: &ours };
+        assert_eq!(facts.wanted(false), labels(&[(DATA_CLASS_LABEL, "Restricted"), (ENFORCE, "baseline")]));
     }
 
     #[test]
