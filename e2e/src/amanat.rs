@@ -51,14 +51,24 @@ impl Amanat {
     /// Installs the chart as another user, and waits until workloads are judged.
     pub async fn start_as(cluster: Arc<Cluster>, installer: &Tools, values: &Value) -> Result<Self> {
         let amanat = Self::bare(cluster, installer, values).await?;
-        let registry = [manifests::entity(manifests::ENTITY), manifests::provider(manifests::PROVIDER)];
-        amanat.tools().apply(&manifest(&registry)).await?.ok()?;
+        amanat.register().await?;
         Ok(amanat)
+    }
+
+    /// Makes the entity and the provider of [`manifests`].
+    pub async fn register(&self) -> Result<()> {
+        let registry = [manifests::entity(manifests::ENTITY), manifests::provider(manifests::PROVIDER)];
+        self.tools().apply(&manifest(&registry)).await?.ok().map(|_| ())
     }
 
     /// The same without the entity and the provider.
     pub async fn bare(cluster: Arc<Cluster>, installer: &Tools, values: &Value) -> Result<Self> {
         let installation = Installation::start_as(&cluster, installer, values, REPLICAS).await?;
+        Self::of(cluster, installation).await
+    }
+
+    /// An installation that somebody has started; waits until the API server asks it.
+    pub async fn of(cluster: Arc<Cluster>, installation: Installation) -> Result<Self> {
         let amanat = Self { cluster, installation: Mutex::new(installation) };
         amanat.wait_serving().await?;
         Ok(amanat)

@@ -7,11 +7,12 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::net::{self, Body, Server};
+use crate::net::{self, Body, Certificates, Server};
 use crate::pki::Identity;
 use crate::waiting::until;
 
@@ -61,6 +62,7 @@ pub struct Forwarder {
 struct State {
     backends: Vec<(Backend, bool)>,
     turn: usize,
+    closes: bool,
     judged: Vec<Judged>,
 }
 
@@ -83,9 +85,19 @@ impl Forwarder {
         &self.url
     }
 
+    /// Where its leaf is set by someone else.
+    pub fn certificates(&self) -> Certificates {
+        self.server.certificates()
+    }
+
     /// The leaf that it serves with.
     pub fn set_certificate(&self, identity: &Identity) -> Result<()> {
         self.server.set_certificate(identity)
+    }
+
+    /// Closes each connection after its answer from now on, so that the API server shakes hands for each request.
+    pub fn close_each(&self) {
+        lock(&self.state).closes = true;
     }
 
     /// Adds a replica. It gets requests once its readiness URL answers 200, and none while it doesn't.
@@ -173,8 +185,12 @@ async fn forward(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Respon
         return net::answer(StatusCode::SERVICE_UNAVAILABLE, "no replica is ready");
     };
     match pass_on(&backend, request).await {
-        Ok((judged, response)) => {
-            lock(&state).judged.push(judged);
+        Ok((judged, mut response)) => {
+            let mut state = lock(&state);
+            state.judged.push(judged);
+            if state.closes {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             response
         }
         Err(error) => net::answer(StatusCode::BAD_GATEWAY, &format!("{}: {error:#}", backend.name)),

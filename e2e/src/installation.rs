@@ -6,11 +6,13 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
 use crate::chart;
 use crate::cluster::Cluster;
 use crate::delay::DelayProxy;
 use crate::forwarder::Forwarder;
+use crate::net::Certificates;
 use crate::operator::{NAMESPACE, Operator, Settings};
 use crate::pki::Identity;
 use crate::tools::Tools;
@@ -20,6 +22,7 @@ use crate::waiting::until;
 pub const CERTIFICATE: &str = "amanat-webhook-tls";
 
 const READY: Duration = Duration::from_secs(120);
+const FOLLOW_EVERY: Duration = Duration::from_millis(200);
 
 /// A chart that is installed, and its replicas as processes. The replicas are killed when it is dropped; the release
 /// stays.
@@ -28,6 +31,16 @@ pub struct Installation {
     pub forwarder: Forwarder,
     /// The replicas.
     pub replicas: Vec<Replica>,
+    /// Gives the forwarder the certificate that the replicas serve with, whenever that is another.
+    following: Option<Following>,
+}
+
+struct Following(JoinHandle<()>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A replica, and the proxy through which alone it sees the API server.
@@ -47,15 +60,31 @@ impl Installation {
 
     /// The same, with the chart installed by another user.
     pub async fn start_as(cluster: &Cluster, installer: &Tools, values: &Value, replicas: usize) -> Result<Self> {
-        let forwarder = Forwarder::bind(&cluster.webhook_host()).await?;
-        let values = chart::values(forwarder.url(), values);
-        chart::install(cluster, installer, &values, &[]).await?.ok()?;
-        let mut installation = Self { forwarder, replicas: Vec::new() };
+        Self::start_with(cluster, installer, values, replicas, &[]).await
+    }
+
+    /// The same, with more arguments for each replica.
+    pub async fn start_with(
+        cluster: &Cluster,
+        installer: &Tools,
+        values: &Value,
+        replicas: usize,
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let mut installation = Self::install(cluster, installer, values).await?;
         for number in 0..replicas {
-            installation.add(cluster, &format!("amanat-{number}"), &[]).await?;
+            installation.add(cluster, &format!("amanat-{number}"), arguments).await?;
         }
         installation.wait_ready(cluster).await?;
         Ok(installation)
+    }
+
+    /// Installs the chart, and a forwarder without certificate and replicas.
+    pub async fn install(cluster: &Cluster, installer: &Tools, values: &Value) -> Result<Self> {
+        let forwarder = Forwarder::bind(&cluster.webhook_host()).await?;
+        let values = chart::values(forwarder.url(), values);
+        chart::install(cluster, installer, &values, &[]).await?.ok()?;
+        Ok(Self { forwarder, replicas: Vec::new(), following: None })
     }
 
     /// Starts one more replica, and doesn't wait for it.
@@ -76,6 +105,8 @@ impl Installation {
     /// Waits until every replica is ready, and the forwarder serves with their certificate and knows them as ready.
     pub async fn wait_ready(&mut self, cluster: &Cluster) -> Result<()> {
         self.forwarder.set_certificate(&certificate(cluster).await?)?;
+        let certificates = self.forwarder.certificates();
+        self.following.get_or_insert_with(|| Following(tokio::spawn(follow(secrets(cluster), certificates))));
         for replica in &mut self.replicas {
             replica.operator.wait_ready(READY).await?;
         }
@@ -108,15 +139,32 @@ impl Installation {
 
 /// The leaf that the replicas serve with, as soon as the Secret holds it.
 pub async fn certificate(cluster: &Cluster) -> Result<Identity> {
-    let secrets = Api::<Secret>::namespaced(cluster.client().clone(), NAMESPACE);
-    until(READY, format!("a certificate in Secret {NAMESPACE}/{CERTIFICATE}"), async || {
-        let data = secrets.get(CERTIFICATE).await?.data.context("it is empty")?;
-        let text = |key: &str| {
-            let bytes = data.get(key).with_context(|| format!("it has no {key}"))?;
-            ensure!(!bytes.0.is_empty(), "its {key} is empty");
-            Ok(String::from_utf8(bytes.0.clone())?)
-        };
-        Ok(Identity { certificate: text("tls.crt")?, key: text("tls.key")? })
-    })
-    .await
+    let secrets = secrets(cluster);
+    until(READY, format!("a certificate in Secret {NAMESPACE}/{CERTIFICATE}"), async || identity(&secrets).await).await
+}
+
+fn secrets(cluster: &Cluster) -> Api<Secret> {
+    Api::namespaced(cluster.client().clone(), NAMESPACE)
+}
+
+async fn identity(secrets: &Api<Secret>) -> Result<Identity> {
+    let data = secrets.get(CERTIFICATE).await?.data.context("it is empty")?;
+    let text = |key: &str| {
+        let bytes = data.get(key).with_context(|| format!("it has no {key}"))?;
+        ensure!(!bytes.0.is_empty(), "its {key} is empty");
+        anyhow::Ok(String::from_utf8(bytes.0.clone())?)
+    };
+    Ok(Identity { certificate: text("tls.crt")?, key: text("tls.key")? })
+}
+
+/// As the replicas do: what can't be served leaves what is.
+async fn follow(secrets: Api<Secret>, certificates: Certificates) {
+    loop {
+        if let Ok(identity) = identity(&secrets).await
+            && let Err(error) = certificates.set(&identity)
+        {
+            eprintln!("e2e: the forwarder keeps its certificate: {error:#}");
+        }
+        tokio::time::sleep(FOLLOW_EVERY).await;
+    }
 }

@@ -19,7 +19,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::client::TlsStream;
@@ -79,6 +79,20 @@ pub async fn connect_with(address: &str, config: Arc<ClientConfig>) -> Result<Tl
     TlsConnector::from(config).connect(name, stream).await.context("TLS handshake")
 }
 
+/// Shakes hands by TLS as the API server would: the certificate must verify by a bundle (PEM), for the address's host.
+pub async fn verified(address: &str, bundle: &[u8]) -> Result<()> {
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(bundle) {
+        roots.add(authority.context("read the bundle")?)?;
+    }
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    connect_with(address, Arc::new(config)).await?;
+    Ok(())
+}
+
 /// Sends one request over a connection of its own. Certificates are not verified.
 pub async fn send(tls: bool, address: &str, request: Request<Body>) -> Result<Response<Incoming>> {
     if tls {
@@ -100,10 +114,26 @@ where
     Ok(sender.send_request(request).await?)
 }
 
+/// The certificate that a [`Server`] gives to new connections.
+#[derive(Clone, Default)]
+pub struct Certificates(Arc<Mutex<Option<Arc<ServerConfig>>>>);
+
+impl Certificates {
+    /// Sets it.
+    pub fn set(&self, identity: &Identity) -> Result<()> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(server_config(identity)?);
+        Ok(())
+    }
+
+    fn get(&self) -> Option<Arc<ServerConfig>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// A loopback server that hands each request to a handler. It ends, with its connections, when dropped.
 pub struct Server {
     address: SocketAddr,
-    certificate: Arc<Mutex<Option<Arc<ServerConfig>>>>,
+    certificates: Certificates,
     accepting: JoinHandle<()>,
 }
 
@@ -113,9 +143,9 @@ impl Server {
     pub async fn bind(host: &str, handler: Handler) -> Result<Self> {
         let listener = TcpListener::bind((host, 0)).await.with_context(|| format!("bind a port of {host}"))?;
         let address = listener.local_addr()?;
-        let certificate = Arc::new(Mutex::new(None));
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&certificate), handler));
-        Ok(Self { address, certificate, accepting })
+        let certificates = Certificates::default();
+        let accepting = tokio::spawn(accept(listener, certificates.clone(), handler));
+        Ok(Self { address, certificates, accepting })
     }
 
     /// The address it listens on.
@@ -123,10 +153,14 @@ impl Server {
         self.address
     }
 
+    /// Where its certificate is set.
+    pub fn certificates(&self) -> Certificates {
+        self.certificates.clone()
+    }
+
     /// The certificate for new connections.
     pub fn set_certificate(&self, identity: &Identity) -> Result<()> {
-        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = Some(server_config(identity)?);
-        Ok(())
+        self.certificates.set(identity)
     }
 }
 
@@ -136,7 +170,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, certificate: Arc<Mutex<Option<Arc<ServerConfig>>>>, handler: Handler) {
+async fn accept(listener: TcpListener, certificates: Certificates, handler: Handler) {
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
@@ -144,8 +178,7 @@ async fn accept(listener: TcpListener, certificate: Arc<Mutex<Option<Arc<ServerC
             Some(_ended) = connections.join_next() => continue,
         };
         let Ok((stream, _)) = stream else { continue };
-        let config = certificate.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(config) = config else { continue };
+        let Some(config) = certificates.get() else { continue };
         connections.spawn(connection(stream, config, Arc::clone(&handler)));
     }
 }

@@ -150,6 +150,8 @@ async fn wrong_values_are_refused_by_name() -> Result<()> {
         (with(json!({"controls": {"pod/sysctls": {"effects": {"Opn": "Warn"}}}})), "there is no class Opn"),
         (with(json!({"registriesByClass": {"Opn": ["b.example"]}})), "there is no class Opn"),
         (json!({"webhook": {"url": "http://a"}, "baseline": {"create": false}}), "/webhook/url"),
+        (json!({"certificate": {"secret": "a"}, "baseline": {"create": false}}), "'secret' not allowed"),
+        (json!({"certificate": {"leafValidity": "90d"}, "baseline": {"create": false}}), "/certificate/leafValidity"),
         (json!({"image": {"digest": "2c26b46b"}, "baseline": {"create": false}}), "/image/digest"),
     ];
     for (values, says) in table {
@@ -195,6 +197,27 @@ async fn rights_name_what_they_are_for() -> Result<()> {
     }
     let anchor = objects.iter().find(|object| object["metadata"]["name"] == "amanat-anchor").unwrap();
     assert_eq!(anchor["rules"], json!([]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_brought_is_mounted_and_no_secret_may_be_touched() -> Result<()> {
+    let helm = Helm::new()?;
+    let mut values = installed::values();
+    values["certificate"] = json!({"secretName": "webhook-certificate"});
+    let rendered = helm.render(&values).await?.ok()?;
+    let objects = objects(&rendered);
+    let pod = &of(&objects, "Deployment")[0]["spec"]["template"]["spec"];
+    assert_eq!(pod["volumes"][0]["secret"]["secretName"], "webhook-certificate");
+    let container = &pod["containers"][0];
+    let mount = &container["volumeMounts"][0];
+    assert_eq!((&mount["name"], &mount["readOnly"]), (&pod["volumes"][0]["name"], &json!(true)));
+    let argument = json!(format!("--certificate-dir={}", mount["mountPath"].as_str().unwrap()));
+    assert!(container["args"].as_array().unwrap().contains(&argument), "{container}");
+    for role in [of(&objects, "ClusterRole"), of(&objects, "Role")].concat() {
+        let rules = role["rules"].as_array().unwrap();
+        assert!(rules.iter().all(|rule| !rule["resources"].to_string().contains("\"secrets\"")), "{role}");
+    }
     Ok(())
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use k8s_openapi::api::core::v1::Secret;
+use jiff::SignedDuration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Client, Config};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -21,7 +21,8 @@ use crate::admission::{self, AdmissionState};
 use crate::cluster::election::Election;
 use crate::cluster::{Clock, Fence, Index, LiveLookup, Settings, SystemClock, Writer};
 use crate::reconcile::{self, Reconciler, Serving};
-use crate::serve::{self, Readiness, ServedCertificate, certificate, health, tls};
+use crate::serve::certificate::{self, Folder, Keeper, Lifetimes, Source};
+use crate::serve::{self, Known, Readiness, ServedCertificate, health, tls};
 
 /// Name of the Lease.
 const LEASE: &str = "amanat";
@@ -32,8 +33,6 @@ const RETIRE: Duration = Duration::from_secs(5);
 /// The client logs the whole text of an object that it can't read, Secrets too, one level below errors. Whatever level
 /// is asked for, that stays out of the log.
 const QUIET: [&str; 2] = ["kube_client=error", "kube_client::client=error"];
-/// How often the Secret is read again: another may have been put there.
-const REREAD: Duration = Duration::from_secs(60);
 
 /// Arguments of `amanat operator`.
 #[derive(Debug, Args)]
@@ -62,6 +61,16 @@ pub struct OperatorArgs {
     /// How the API server reaches the webhook; through the Service amanat-webhook, when left out
     #[arg(long, value_name = "URL")]
     pub webhook_url: Option<String>,
+    /// A folder with tls.crt, tls.key and ca.crt, a mounted Secret for instance: that certificate is served, followed and
+    /// never written; without it, Amanat makes and renews its own in the Secret amanat-webhook-tls
+    #[arg(long, value_name = "DIR")]
+    pub certificate_dir: Option<PathBuf>,
+    /// How long a CA that Amanat makes is valid; another takes over when a third of it is left
+    #[arg(long, value_name = "DURATION", default_value = "17520h", value_parser = lifetime, conflicts_with = "certificate_dir")]
+    pub certificate_ca_validity: SignedDuration,
+    /// How long a certificate that Amanat makes is valid; it is renewed when a third of it is left
+    #[arg(long, value_name = "DURATION", default_value = "2160h", value_parser = lifetime, conflicts_with = "certificate_dir")]
+    pub certificate_leaf_validity: SignedDuration,
     /// A namespace that is reported and never blocked, beside kube-system, kube-public, kube-node-lease and Amanat's own;
     /// repeatable
     #[arg(long = "system-namespace", value_name = "NAME")]
@@ -77,6 +86,14 @@ pub struct OperatorArgs {
     pub drain: u64,
 }
 
+/// A duration in which a certificate can be renewed.
+fn lifetime(text: &str) -> Result<SignedDuration, String> {
+    let wrong = || format!("{text} is no duration from 20s to 87600h, such as 2160h");
+    let read: SignedDuration = text.parse().map_err(|_| wrong())?;
+    let range = SignedDuration::from_secs(20)..=SignedDuration::from_hours(87_600);
+    range.contains(&read).then_some(read).ok_or_else(wrong)
+}
+
 impl OperatorArgs {
     fn settings(&self) -> Settings {
         let mut settings = Settings::new(&self.namespace, &self.service_account, &self.name);
@@ -87,14 +104,14 @@ impl OperatorArgs {
         settings
     }
 
-    /// The names that the webhook is called by.
+    /// The names that the API server calls the webhook by.
     fn names(&self, settings: &Settings) -> Result<Vec<String>, Error> {
         let service = format!("{}.{}.svc", settings.service, settings.namespace);
         let Some(url) = &self.webhook_url else { return Ok(vec![service]) };
         let wrong = || Error::Usage(format!("--webhook-url: {url} is not of the form https://HOST[:PORT]"));
         let uri: axum::http::Uri = url.parse().map_err(|_| wrong())?;
         match (uri.scheme_str(), uri.host()) {
-            (Some("https"), Some(host)) => Ok(vec![service, host.trim_matches(['[', ']']).to_owned()]),
+            (Some("https"), Some(host)) => Ok(vec![host.trim_matches(['[', ']']).to_owned()]),
             _ => Err(wrong()),
         }
     }
@@ -139,7 +156,9 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
     let (close, closing) = watch::channel(false);
     let index = Arc::new(Index::new());
     let served = Arc::new(ServedCertificate::default());
-    let readiness = Readiness::new(Arc::clone(&index), Arc::clone(&served), stopping.clone());
+    let lifetimes = Lifetimes { ca: args.certificate_ca_validity, leaf: args.certificate_leaf_validity };
+    let known = Arc::new(Known::new(names, &lifetimes, Arc::clone(&clock), Arc::clone(&served)));
+    let readiness = Readiness::new(Arc::clone(&index), Arc::clone(&known), stopping.clone());
     let fence = Fence::new(Arc::clone(&clock));
     let writer = Writer::new(client.clone(), fence.clone());
     let election =
@@ -151,50 +170,44 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
     counted.register(&mut registry);
     let reconciled = Arc::new(reconcile::Metrics::default());
     reconciled.register(&mut registry);
-    serve::metrics::register(&mut registry, Arc::clone(&index), leading.clone());
+    serve::metrics::register(&mut registry, Arc::clone(&index), leading.clone(), Arc::clone(&known));
 
     let lookup = LiveLookup::new(client.clone(), Arc::clone(&index));
     let state = AdmissionState::new(Arc::clone(&index), lookup, Arc::clone(&settings), counted, Arc::clone(&clock));
     let config = tls::config(Arc::clone(&served)).map_err(|error| Error::Internal(format!("TLS: {error}")))?;
 
+    let reconciler = Reconciler {
+        index: Arc::clone(&index),
+        writer,
+        settings,
+        clock,
+        serving: serving_when(readiness.clone()),
+        server_minor: 0,
+        metrics: reconciled,
+        events: Arc::default(),
+        turned: Arc::default(),
+    };
+    let source = args.certificate_dir.as_deref().map_or(Source::Made, |folder| Source::Brought(Folder::new(folder)));
+    let keeper = Keeper::new(reconciler.clone(), Arc::clone(&known), source, lifetimes, &mut registry);
+
     let mut tasks: JoinSet<&'static str> = JoinSet::new();
-    let health = health::router(readiness.clone(), registry);
+    let health = health::router(readiness, registry);
     tasks.spawn(async move {
         let _ = health::serve(plain, health).await;
         "health"
     });
     tasks.spawn({
-        let (index, client) = (Arc::clone(&index), client.clone());
+        let client = client.clone();
         async move {
             index.run(client).await;
             "index"
         }
     });
-    tasks.spawn(keep_certificate(
-        client.clone(),
-        Arc::clone(&settings),
-        names,
-        Arc::clone(&clock),
-        Arc::clone(&served),
-    ));
+    tasks.spawn(certificate::follow(client.clone(), known));
+    tasks.spawn(keeper.run(leading.clone()));
     let mut serving = tokio::spawn(tls::serve(webhook, config, admission::router(Arc::new(state)), closing));
     let mut candidate = tokio::spawn(election.run(retired));
-    tasks.spawn(reconcile(
-        Reconciler {
-            index,
-            writer,
-            settings,
-            clock,
-            serving: serving_when(readiness, served),
-            server_minor: 0,
-            metrics: reconciled,
-            events: Arc::default(),
-        },
-        client,
-        leading,
-        stopping,
-        retire,
-    ));
+    tasks.spawn(reconcile(reconciler, client, leading, stopping, retire));
     tracing::info!(address = %args.webhook_address, "serving");
 
     let died = tokio::select! {
@@ -225,9 +238,8 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
     }
 }
 
-/// The bundle to trust, while this replica can be called.
-fn serving_when(readiness: Readiness, served: Arc<ServedCertificate>) -> Serving {
-    Arc::new(move || served.current().filter(|_| readiness.ready()).map(|certificate| certificate.ca.clone()))
+fn serving_when(readiness: Readiness) -> Serving {
+    Arc::new(move || readiness.bundle())
 }
 
 /// Asks for the API server's version, then reconciles until the shutdown. Only when nothing writes any more is the lease
@@ -267,34 +279,6 @@ async fn reconcile(
         std::future::pending::<()>().await;
     }
     "reconcile"
-}
-
-/// Obtains the certificate, and follows the Secret from then on.
-async fn keep_certificate(
-    client: Client,
-    settings: Arc<Settings>,
-    names: Vec<String>,
-    clock: Arc<dyn Clock>,
-    served: Arc<ServedCertificate>,
-) -> &'static str {
-    let api = Api::<Secret>::namespaced(client, &settings.namespace);
-    loop {
-        let wait = match certificate::obtain(&api, &names, clock.now()).await {
-            Ok(found) => {
-                if served.current().is_none_or(|current| *current != found)
-                    && let Err(error) = served.set(found)
-                {
-                    tracing::error!(%error, category = error.category(), "the certificate is not usable");
-                }
-                REREAD
-            }
-            Err(error) => {
-                tracing::warn!(%error, category = error.category(), "there is no certificate yet");
-                if served.current().is_some() { REREAD } else { RETRY }
-            }
-        };
-        tokio::time::sleep(wait).await;
-    }
 }
 
 async fn client(args: &OperatorArgs) -> Result<Client, Error> {

@@ -23,4 +23,5 @@ pub use election::{Fence, NotLeader};
 pub use index::{Change, Changes, Index};
 pub use lookup::{Found, LiveLookup, LookupFailed};
 pub use settings::Settings;
+pub(crate) use watch::Retry;
 pub use world::{NamespaceEntry, World};

@@ -171,7 +171,7 @@ fn complain(kind: &str, error: &watcher::Error) {
 
 /// Tries again quickly at first, and never waits so long that a cluster that came back is served late.
 #[derive(Debug)]
-struct Retry(Duration);
+pub(crate) struct Retry(Duration);
 
 impl Retry {
     const FIRST: Duration = Duration::from_millis(200);

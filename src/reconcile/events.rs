@@ -22,13 +22,15 @@ const MOST: usize = 200;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Happened {
+pub(crate) enum Happened {
     /// Something that someone changed is as it should be again.
     Healed,
     /// A condition changed to what it should be.
     Better,
     /// A condition changed to what it should not be.
     Worse,
+    /// Something ends soon.
+    Ending,
 }
 
 /// Remembers what was told.
@@ -54,7 +56,7 @@ impl Events {
 
 impl Reconciler {
     /// Tells it. An Event that can't be written is no failure of what it tells.
-    pub(super) async fn tell(&self, about: ObjectReference, happened: Happened, reason: &str, note: String) {
+    pub(crate) async fn tell(&self, about: ObjectReference, happened: Happened, reason: &str, note: String) {
         let uid = about.uid.clone().unwrap_or_default();
         if !self.events.admit(&uid, reason, self.clock.monotonic()) {
             return;
@@ -104,6 +106,7 @@ fn event(
         Happened::Healed => ("Warning", "Heal"),
         Happened::Better => ("Normal", "Judge"),
         Happened::Worse => ("Warning", "Judge"),
+        Happened::Ending => ("Warning", "Renew"),
     };
     Event {
         metadata: ObjectMeta {

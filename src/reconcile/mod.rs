@@ -15,10 +15,11 @@ pub mod webhook_configuration;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 pub use events::Events;
+pub(crate) use events::Happened;
 pub use metrics::Metrics;
 use queue::{Key, Queue};
 use triggers::{Seen, Trigger};
@@ -51,6 +52,8 @@ pub struct Reconciler {
     pub metrics: Arc<Metrics>,
     /// What is told to whoever looks at an object.
     pub events: Arc<Events>,
+    /// Tells that `serving` says something else than before.
+    pub turned: Arc<Notify>,
 }
 
 impl Reconciler {
@@ -89,6 +92,7 @@ impl Reconciler {
                     }
                 }
                 changed = changes.next() => queue.add_all(self.concerned(&changed, &mut seen)),
+                () = self.turned.notified() => queue.add(Key::Webhook),
                 trigger = triggers.recv() => match trigger {
                     Some(Trigger::One(key)) => queue.add(key),
                     Some(Trigger::Everything) => queue.add_all(self.everything()),

@@ -11,31 +11,35 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::certificate::ServedCertificate;
+use super::certificate::Known;
 use crate::cluster::Index;
 
 /// Whether this replica can serve.
 #[derive(Clone)]
 pub struct Readiness {
     index: Arc<Index>,
-    certificate: Arc<ServedCertificate>,
+    certificate: Arc<Known>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Readiness {
     /// Of a replica that serves from an index with a certificate until it stops.
-    pub fn new(index: Arc<Index>, certificate: Arc<ServedCertificate>, stopping: watch::Receiver<bool>) -> Self {
+    pub fn new(index: Arc<Index>, certificate: Arc<Known>, stopping: watch::Receiver<bool>) -> Self {
         Self { index, certificate, stopping }
     }
 
     /// Why it can't serve; nothing when it can.
     pub fn reasons(&self) -> Vec<String> {
+        let mut reasons = self.undecided();
+        reasons.extend(self.certificate.reasons());
+        reasons
+    }
+
+    /// Why it could not decide, however it was called.
+    fn undecided(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         if *self.stopping.borrow() {
             reasons.push("stopping".to_owned());
-        }
-        if self.certificate.current().is_none() {
-            reasons.push("no certificate yet".to_owned());
         }
         let unsynced = self.index.unsynced();
         if !unsynced.is_empty() {
@@ -48,9 +52,10 @@ impl Readiness {
         reasons
     }
 
-    /// Whether it can serve.
-    pub fn ready(&self) -> bool {
-        self.reasons().is_empty()
+    /// What the API server is to trust, as soon as this replica could decide: the webhook configuration that says so
+    /// can't wait for a replica that is ready, since that waits for the configuration.
+    pub fn bundle(&self) -> Option<Vec<u8>> {
+        self.undecided().is_empty().then(|| self.certificate.bundle()).flatten()
     }
 }
 

@@ -5,5 +5,5 @@ pub mod health;
 pub mod metrics;
 pub mod tls;
 
-pub use certificate::{Certificate, CertificateError, ServedCertificate};
+pub use certificate::{Certificate, CertificateError, Known, ServedCertificate};
 pub use health::Readiness;

@@ -4,6 +4,7 @@ use e2e::case::Case;
 
 mod audit;
 mod baseline;
+mod certificates;
 mod control_plane;
 mod declared;
 mod downgrade;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> Vec<Case> {
         rollout::cases(),
         outage::cases(),
         baseline::cases(),
+        certificates::cases(),
     ];
     topics.into_iter().flatten().collect()
 }

@@ -194,6 +194,7 @@ mod tests {
             server_minor: 37,
             metrics: Arc::default(),
             events: Arc::default(),
+            turned: Arc::default(),
         };
         let server = tokio::spawn(async move {
             let mut asked = Vec::new();

@@ -1,0 +1,349 @@
+//! The webhook's certificate: renewed, rotated, lost and brought, while the API server goes on calling.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use e2e::amanat::{self, Amanat, REPLICAS};
+use e2e::case::{Case, Suite};
+use e2e::cluster::Cluster;
+use e2e::controlplane::Options;
+use e2e::installation::{CERTIFICATE, Installation};
+use e2e::net;
+use e2e::operator::NAMESPACE;
+use e2e::pki::{Authority, Identity};
+use e2e::waiting::until;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::json;
+
+use super::given;
+
+const SOON: Duration = Duration::from_secs(90);
+/// The CA takes over from another and has ended within this.
+const ROTATED: Duration = Duration::from_secs(300);
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new(
+            "certificates: leaf and CA turn and end while workloads are created, and no handshake fails",
+            rotation,
+        )
+        .on_own_cluster()
+        .alone(),
+        Case::new("certificates: a Secret that is deleted, emptied or of another type is back", lost).alone(),
+        Case::new("certificates: who isn't trusted isn't ready, and is again when the bundle is healed", untrusted)
+            .alone(),
+        Case::new("certificates: one that is brought is followed and never written", brought).on_own_cluster().alone(),
+    ]
+}
+
+fn secrets(cluster: &Cluster) -> Api<Secret> {
+    Api::namespaced(cluster.client().clone(), NAMESPACE)
+}
+
+fn configurations(cluster: &Cluster) -> Api<ValidatingWebhookConfiguration> {
+    Api::all(cluster.client().clone())
+}
+
+/// The one bundle of all entries.
+async fn bundle(cluster: &Cluster) -> Result<Vec<u8>> {
+    let webhooks = configurations(cluster).get("amanat").await?.webhooks.unwrap_or_default();
+    let bundles: BTreeSet<_> =
+        webhooks.into_iter().map(|webhook| webhook.client_config.ca_bundle.unwrap_or_default().0).collect();
+    ensure!(bundles.len() == 1, "there are {} bundles", bundles.len());
+    bundles.into_iter().next().context("there is none")
+}
+
+/// How many certificates a PEM text holds.
+fn count(pem: &[u8]) -> usize {
+    String::from_utf8_lossy(pem).matches("BEGIN CERTIFICATE").count()
+}
+
+async fn part(cluster: &Cluster, key: &str) -> Result<Vec<u8>> {
+    let data = secrets(cluster).get(CERTIFICATE).await?.data.unwrap_or_default();
+    Ok(data.get(key).cloned().with_context(|| format!("it has no {key}"))?.0)
+}
+
+/// What a stream of admissions and handshakes has counted.
+#[derive(Debug, Default)]
+struct Counted {
+    admitted: usize,
+    handshakes: usize,
+    failed: Vec<String>,
+}
+
+/// Asks for Pods in a governed namespace, and shakes hands with every replica as the API server would, until the end.
+async fn stream(cluster: &Cluster, namespace: &str, replicas: &[String], end: &AtomicBool) -> Result<Counted> {
+    let pods = Api::<Pod>::namespaced(cluster.client().clone(), namespace);
+    let pod: Pod = serde_json::from_str(&given::pod(namespace, "streamed", &given::conforming()))?;
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    let mut counted = Counted::default();
+    while !end.load(Ordering::Relaxed) {
+        let bundle = bundle(cluster).await?;
+        match pods.create(&dry_run, &pod).await {
+            Ok(_) => counted.admitted += 1,
+            Err(error) => counted.failed.push(format!("a Pod: {error}")),
+        }
+        for address in replicas {
+            match net::verified(address, &bundle).await {
+                Ok(()) => counted.handshakes += 1,
+                Err(error) => counted.failed.push(format!("{address}: {error:#}")),
+            }
+        }
+        ensure!(counted.failed.len() < 20, "{:?}", counted.failed);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(counted)
+}
+
+async fn rotation(_: Arc<Suite>) -> Result<()> {
+    let cluster = Arc::new(Cluster::own(&Options::default()).await?);
+    let arguments = ["--certificate-ca-validity=160s", "--certificate-leaf-validity=60s"];
+    let started = Instant::now();
+    let installer = cluster.tools();
+    let installation = Installation::start_with(&cluster, &installer, &amanat::values(), REPLICAS, &arguments).await?;
+    installation.forwarder.close_each();
+    let replicas: Vec<String> =
+        installation.replicas.iter().map(|replica| replica.operator.webhook_address()).collect();
+    let amanat = Amanat::of(Arc::clone(&cluster), installation).await?;
+    amanat.register().await?;
+    let namespace = given::built(&amanat, "rotated").await?;
+
+    let first = (part(&cluster, "ca.crt").await?, part(&cluster, "tls.crt").await?);
+    let end = AtomicBool::new(false);
+    let turns = async {
+        let outcome = async {
+            until(ROTATED, "another leaf", async || {
+                ensure!(part(&cluster, "tls.crt").await? != first.1, "it is the first");
+                Ok(())
+            })
+            .await?;
+            ensure!(part(&cluster, "ca.crt").await? == first.0, "the CA turned before the leaf was renewed");
+            println!("certificates: the leaf was renewed {:?} after the start", started.elapsed());
+            until(ROTATED, "two CAs in the bundle", async || {
+                let bundle = bundle(&cluster).await?;
+                ensure!(count(&bundle) == 2 && bundle.starts_with(&first.0), "it has {}", count(&bundle));
+                Ok(())
+            })
+            .await?;
+            println!("certificates: both CAs were published {:?} after the start", started.elapsed());
+            until(ROTATED, "the first CA to be gone", async || {
+                let bundle = bundle(&cluster).await?;
+                ensure!(count(&bundle) == 1 && bundle != first.0, "it has {}", count(&bundle));
+                Ok(())
+            })
+            .await?;
+            println!("certificates: the first CA was gone {:?} after the start", started.elapsed());
+            // Past the instant at which the first CA has ended, by the clock that the API server uses too.
+            until(ROTATED, "the first CA to have ended", async || {
+                ensure!(started.elapsed() > Duration::from_secs(170), "{:?} have passed", started.elapsed());
+                Ok(())
+            })
+            .await
+        }
+        .await;
+        end.store(true, Ordering::Relaxed);
+        outcome
+    };
+    let (outcome, counted) = tokio::join!(turns, stream(&cluster, &namespace, &replicas, &end));
+    let counted = counted?;
+    println!("certificates: {} admissions and {} handshakes", counted.admitted, counted.handshakes);
+    outcome?;
+    ensure!(counted.failed.is_empty(), "{:?}", counted.failed);
+    ensure!(counted.admitted > 100 && counted.handshakes > 100, "{counted:?}");
+    let installation = amanat.installation().await;
+    let metrics = installation.replicas.iter().map(|replica| replica.operator.metrics());
+    for text in futures::future::try_join_all(metrics).await? {
+        for part in ["ca", "leaf", "bundle"] {
+            let line = format!("amanat_certificate_expiry_timestamp_seconds{{part=\"{part}\"}}");
+            ensure!(text.contains(&line), "no {line} in {text}");
+        }
+    }
+    Ok(())
+}
+
+async fn lost(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let cluster = amanat.cluster();
+    let namespace = given::built(&amanat, "lost").await?;
+    let mut installation = amanat.installation().await;
+    let replicas: Vec<String> =
+        installation.replicas.iter().map(|replica| replica.operator.webhook_address()).collect();
+    let end = AtomicBool::new(false);
+    let ways = async {
+        let outcome = async {
+            for way in ["deleted", "emptied", "of another type"] {
+                let leaf = part(cluster, "tls.crt").await?;
+                lose(cluster, &installation, way).await?;
+                let started = Instant::now();
+                until(SOON, format!("the Secret to be back after it was {way}"), async || {
+                    let secret = secrets(cluster).get(CERTIFICATE).await?;
+                    ensure!(secret.type_.as_deref() == Some("kubernetes.io/tls"), "it is {:?}", secret.type_);
+                    ensure!(part(cluster, "tls.crt").await? == leaf, "it has another leaf");
+                    // A CA of its own is to take over from one that somebody may have taken.
+                    let next = part(cluster, "next-ca.crt").await?;
+                    let bundle = bundle(cluster).await?;
+                    ensure!(
+                        String::from_utf8_lossy(&bundle).contains(&*String::from_utf8_lossy(&next)),
+                        "not published"
+                    );
+                    Ok(())
+                })
+                .await?;
+                println!("certificates: one that was {way} was back after {:?}", started.elapsed());
+            }
+            anyhow::Ok(())
+        }
+        .await;
+        end.store(true, Ordering::Relaxed);
+        outcome
+    };
+    let (outcome, counted) = tokio::join!(ways, stream(cluster, &namespace, &replicas, &end));
+    let counted = counted?;
+    installation.wait_ready(cluster).await?;
+    outcome?;
+    ensure!(counted.failed.is_empty(), "{:?}", counted.failed);
+    Ok(())
+}
+
+async fn lose(cluster: &Cluster, installation: &Installation, way: &str) -> Result<()> {
+    let secrets = secrets(cluster);
+    match way {
+        "deleted" => drop(secrets.delete(CERTIFICATE, &DeleteParams::default()).await?),
+        "emptied" => {
+            let nothing = json!({"data": {"tls.crt": "", "tls.key": "", "ca.crt": null, "ca.key": null}});
+            secrets.patch(CERTIFICATE, &PatchParams::default(), &Patch::Merge(&nothing)).await?;
+        }
+        _ => {
+            // Nobody makes it between the two.
+            installation.replicas.iter().for_each(|replica| replica.proxy.refuse_reads(Some("/secrets")));
+            let changed = async {
+                secrets.delete(CERTIFICATE, &DeleteParams::default()).await?;
+                let data = Some([("tls.crt".to_owned(), ByteString(b"x".to_vec()))].into());
+                let opaque = Secret { data, type_: Some("Opaque".to_owned()), ..Secret::default() };
+                let metadata = kube::core::ObjectMeta { name: Some(CERTIFICATE.to_owned()), ..opaque.metadata.clone() };
+                until(SOON, "the Secret to be made", async || {
+                    let opaque = Secret { metadata: metadata.clone(), ..opaque.clone() };
+                    Ok(secrets.create(&PostParams::default(), &opaque).await.map(|_| ())?)
+                })
+                .await
+            }
+            .await;
+            installation.replicas.iter().for_each(|replica| replica.proxy.refuse_reads(None));
+            changed?;
+        }
+    }
+    Ok(())
+}
+
+async fn untrusted(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let cluster = amanat.cluster();
+    let mut installation = amanat.installation().await;
+    let right = bundle(cluster).await?;
+    let of_another = Authority::new("another")?.certificate().to_owned();
+    // Without the anchor nobody heals it.
+    installation.replicas.iter().for_each(|replica| replica.proxy.refuse_reads(Some("/clusterroles/")));
+    let outcome = async {
+        let configuration = configurations(cluster).get("amanat").await?;
+        let mut first = configuration.webhooks.unwrap_or_default();
+        let webhook = first.first_mut().context("it has no entries")?;
+        webhook.client_config.ca_bundle = Some(ByteString(of_another.into_bytes()));
+        let patch = json!({"webhooks": first});
+        configurations(cluster).patch("amanat", &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        for replica in &installation.replicas {
+            until(SOON, format!("{} not to be ready", replica.operator.name()), async || {
+                let (status, why) = replica.operator.readiness().await?;
+                ensure!(status == 503 && why.contains("does not verify by the bundle of"), "{status}: {why}");
+                Ok(())
+            })
+            .await?;
+        }
+        anyhow::Ok(())
+    }
+    .await;
+    installation.replicas.iter().for_each(|replica| replica.proxy.refuse_reads(None));
+    until(SOON, "the bundle to be healed", async || {
+        ensure!(bundle(cluster).await? == right, "it is another");
+        Ok(())
+    })
+    .await?;
+    installation.wait_ready(cluster).await?;
+    outcome
+}
+
+fn write(folder: &Path, authority: &Authority, leaf: &Identity) -> Result<()> {
+    for (name, text) in [("ca.crt", authority.certificate()), ("tls.crt", &leaf.certificate), ("tls.key", &leaf.key)] {
+        std::fs::write(folder.join(name), text)?;
+    }
+    Ok(())
+}
+
+fn issue(cluster: &Cluster) -> Result<(Authority, Identity)> {
+    let authority = Authority::new("somebody's own")?;
+    let leaf = authority.server("webhook", &[&cluster.webhook_host()])?;
+    Ok((authority, leaf))
+}
+
+async fn brought(_: Arc<Suite>) -> Result<()> {
+    let cluster = Arc::new(Cluster::own(&Options::default()).await?);
+    let folder = cluster.fresh_path("certificate");
+    std::fs::create_dir_all(&folder)?;
+    let (first, leaf) = issue(&cluster)?;
+    write(&folder, &first, &leaf)?;
+    let mut values = amanat::values();
+    values["certificate"] = json!({"secretName": "brought"});
+    let mut installation = Installation::install(&cluster, &cluster.tools(), &values).await?;
+    installation.forwarder.close_each();
+    installation.forwarder.set_certificate(&leaf)?;
+    let argument = format!("--certificate-dir={}", folder.display());
+    for name in ["amanat-0", "amanat-1"] {
+        installation.add(&cluster, name, &[&argument]).await?;
+    }
+    for replica in &mut installation.replicas {
+        replica.operator.wait_ready(SOON).await?;
+    }
+    installation.forwarder.wait_ready(REPLICAS, SOON).await?;
+    let amanat = Amanat::of(Arc::clone(&cluster), installation).await?;
+    amanat.register().await?;
+    let namespace = given::built(&amanat, "brought").await?;
+    ensure!(bundle(&cluster).await? == first.certificate().as_bytes(), "the bundle is not the one that was brought");
+
+    let (second, leaf) = issue(&cluster)?;
+    write(&folder, &second, &leaf)?;
+    let installation = amanat.installation().await;
+    until(SOON, "both CAs to be published, and the new leaf to be served", async || {
+        let bundle = bundle(&cluster).await?;
+        ensure!(bundle.starts_with(second.certificate().as_bytes()) && count(&bundle) == 2, "it is another bundle");
+        for replica in &installation.replicas {
+            net::verified(&replica.operator.webhook_address(), second.certificate().as_bytes()).await?;
+            let (status, why) = replica.operator.readiness().await?;
+            ensure!(status == 200, "{status}: {why}");
+        }
+        Ok(())
+    })
+    .await?;
+    installation.forwarder.set_certificate(&leaf)?;
+    drop(installation);
+    amanat.tools().create(&given::pod(&namespace, "later", &given::conforming())).await?.ok()?;
+    for (name, text) in [("ca.crt", second.certificate()), ("tls.crt", &leaf.certificate), ("tls.key", &leaf.key)] {
+        ensure!(std::fs::read_to_string(folder.join(name))? == text, "{name} was written");
+    }
+    ensure!(secrets(&cluster).get_opt(CERTIFICATE).await?.is_none(), "{CERTIFICATE} was made");
+    for verb in ["get", "create", "patch", "update", "delete"] {
+        let secret = format!("secret/{CERTIFICATE}");
+        let user = format!("--as=system:serviceaccount:{NAMESPACE}:amanat");
+        let can = cluster.tools().kubectl(&["auth", "can-i", verb, &secret, "-n", NAMESPACE, &user]).await?;
+        if can.status.success() {
+            bail!("the operator may {verb} {secret}");
+        }
+    }
+    Ok(())
+}
