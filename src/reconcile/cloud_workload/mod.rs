@@ -1,5 +1,6 @@
 //! A namespace and its CloudWorkload: labels, what is built, status.
 
+mod applied;
 pub mod apply;
 mod bounds;
 pub mod build;

@@ -3,14 +3,12 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::applied::controls_applied;
 use super::apply::Applied;
-use super::build::{Bounds, Policies};
 use crate::api::cloud_workload::{BaselineRef, Capped};
 use crate::api::condition::{self, ACCEPTED, COMPLIANT, CONTROLS_APPLIED, READY, State, reason};
-use crate::api::{CloudWorkload, CloudWorkloadStatus, Effect, inert_fields_of_cloud_workload};
+use crate::api::{CloudWorkload, CloudWorkloadStatus, inert_fields_of_cloud_workload};
 use crate::catalogue;
-use crate::catalogue::network::DEFAULT_DENY;
-use crate::catalogue::pod::RESOURCE_BOUNDS;
 use crate::control::{Acceptance, Finding, Governed, Kind, Regime, Standing};
 use crate::engine::Engine;
 use crate::reconcile::conditions::{Conditions, whole_seconds};
@@ -19,14 +17,14 @@ use crate::reconcile::conditions::{Conditions, whole_seconds};
 const REASONS: usize = 10;
 
 /// A state of a condition with the reason and the message.
-struct Outcome {
-    state: State,
-    reason: &'static str,
-    message: String,
+pub(super) struct Outcome {
+    pub(super) state: State,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
 }
 
 impl Outcome {
-    fn new(state: impl Into<State>, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(state: impl Into<State>, reason: &'static str, message: impl Into<String>) -> Self {
         Self { state: state.into(), reason, message: message.into() }
     }
 }
@@ -132,63 +130,6 @@ fn against(acceptance: &Acceptance) -> String {
     text
 }
 
-fn controls_applied(engine: &Engine, governed: &Governed, applied: &Applied) -> Outcome {
-    let mut wrong: Vec<(&'static str, String)> = Vec::new();
-    wrong.extend(applied.failures.iter().map(|failure| (reason::APPLY_FAILED, failure.clone())));
-    wrong.extend(applied.conflicts.iter().map(|object| {
-        let message = format!("{object} belongs to someone else and says something else: rename or delete it");
-        (reason::CONFLICT, message)
-    }));
-    wrong.extend(applied.unknown_class.iter().map(|label| {
-        let classes = engine.regime.class_names();
-        let message =
-            format!("the namespace's class label says {label}, which is none of {classes}: the highest holds");
-        (reason::CONFLICT, message)
-    }));
-    if let Policies::Built { withheld, api_server_unknown, .. } = &applied.policies {
-        if *api_server_unknown {
-            let message = "the API server's addresses are not known, so no policy leads there: set apiServerCIDRs of \
-                           network/default-deny";
-            wrong.push((reason::API_SERVER_UNKNOWN, message.to_owned()));
-        }
-        wrong.extend(withheld.iter().map(|flow| (reason::FLOWS_WITHHELD, format!("spec.network.{flow}"))));
-    }
-    if let Bounds::Built { beyond, .. } = &applied.bounds {
-        wrong.extend(beyond.iter().map(|asked| (reason::SIZE_CAPPED, asked.clone())));
-    }
-    if let Some((reason, _)) = wrong.first() {
-        let message = wrong.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("\n");
-        return Outcome::new(false, reason, message);
-    }
-    let not_built = |control: &str, effect: &Effect, what: &str| match &governed.cap {
-        Some(cap) => format!(
-            "a rollout caps effects at {} until {}, so {control} is {effect} and no {what} is built",
-            cap.effect, cap.until
-        ),
-        None => format!("{control} is {effect} here, so no {what} is built"),
-    };
-    let mut message = "labels are as they should be".to_owned();
-    match &applied.policies {
-        Policies::Built { count, .. } => message.push_str(&format!("; so are {count} NetworkPolicies")),
-        Policies::NotDenied(effect) => {
-            message.push_str(&format!("; {}", not_built(DEFAULT_DENY.id, effect, "NetworkPolicy")));
-        }
-        Policies::Nobody => {}
-    }
-    match &applied.bounds {
-        Bounds::Built { waits: None, .. } => message.push_str("; so are LimitRange and ResourceQuota"),
-        Bounds::Built { waits: Some(until), .. } => message.push_str(&format!(
-            "; so is the LimitRange, but for its maximum, which waits like the ResourceQuota for controllers older than \
-             the class, no longer than {until}"
-        )),
-        Bounds::NotDenied(effect) => {
-            message.push_str(&format!("; {}", not_built(RESOURCE_BOUNDS.id, effect, "LimitRange or ResourceQuota")));
-        }
-        Bounds::Nobody => {}
-    }
-    Outcome::new(true, reason::APPLIED, message)
-}
-
 /// The controls that a rollout caps here. What judges declarations and labels alone is never capped.
 fn capped(engine: &Engine, governed: &Governed) -> Vec<Capped> {
     let Some(cap) = &governed.cap else { return Vec::new() };
@@ -226,8 +167,9 @@ fn class_since(
 mod tests {
     use serde_json::json;
 
+    use super::super::build::Policies;
     use super::*;
-    use crate::api::CloudWorkloadSpec;
+    use crate::api::{CloudWorkloadSpec, Effect};
     use crate::baseline::{self, Effective, Mode};
     use crate::control::{Cap, FieldPath};
 
