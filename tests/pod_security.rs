@@ -34,7 +34,7 @@ fn denying(level: Level, minor: u32, subject: &Subject) -> Vec<(&'static str, St
         sink.begin(control.id);
         check(&subject.pod().unwrap(), &Params::default(), &mut sink);
     }
-    let (findings, not_assessed) = sink.into_parts();
+    let (findings, not_assessed, _) = sink.into_parts();
     assert!(not_assessed.is_empty());
     findings.into_iter().map(|finding| (finding.control, finding.path.to_string())).collect()
 }

@@ -1,4 +1,5 @@
-//! One decision: governance, decode, evaluate, and one question to the API server when its answer could turn a refusal.
+//! One decision: governance, decode, supply, evaluate, and one question to the API server when its answer could turn a
+//! refusal.
 
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ const NODES: &str = "system:nodes";
 /// Answers a request of any entry but the registry's.
 pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Request<'_>) -> Result<Answer, Unavailable> {
     let Exit::Judge(kind, operation) = exits::of(request) else { return Ok(Answer::passed(Decision::NotJudged)) };
+    if entry.supplies() && (kind, operation) != (Kind::Pod, Operation::Create) {
+        return Ok(Answer::passed(Decision::NotJudged));
+    }
     let namespace = &*request.namespace;
     let of_namespace = !matches!(kind, Kind::Namespace | Kind::CloudWorkload);
     if of_namespace && state.settings.is_system(namespace) {
@@ -42,7 +46,7 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
     };
 
     let object = if operation == Operation::Delete { request.old_object } else { request.object };
-    let subject = match decode(kind, request, object) {
+    let mut subject = match decode(kind, request, object) {
         Ok(subject) => subject,
         Err(reason) => return undecodable(&context, namespace, kind, reason),
     };
@@ -52,7 +56,7 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
         None => context,
     };
     // An old object that can't be read forgives nothing.
-    let old = match operation {
+    let mut old = match operation {
         Operation::Update => decode(kind, request, request.old_object).ok(),
         Operation::Create | Operation::Delete => None,
     };
@@ -68,6 +72,18 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
             engine::standing(&engine.regime, &of_namespace_itself(&context, &subject, old.as_ref()), &context, now)
         }
         _ => engine::standing(&engine.regime, &context.facts(namespace), &context, now),
+    };
+    let mirror = is_mirror(&subject, operation, &actor);
+    if entry.supplies() {
+        if mirror {
+            return Ok(Answer::passed(Decision::MirrorPod));
+        }
+        return Ok(Answer::supplied(&engine.supply(&standing, &context, &mut subject)));
+    }
+    let notices = match kind {
+        // A Pod has been through the supplying entries when it was made.
+        Kind::Pod => Vec::new(),
+        _ => supply_template(engine, &standing, &context, &mut subject, old.as_mut()),
     };
     let judge = |context: &dyn Context| -> Verdict {
         engine.decide(&engine::Request {
@@ -93,11 +109,26 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
         }
         None => {}
     }
+    verdict.notices.extend(notices);
     let answer = Answer::of(&verdict, &engine.regime);
-    if !answer.allowed() && is_mirror(&subject, operation, &actor) {
+    if !answer.allowed() && mirror {
         return Ok(answer.admitted_as(Decision::MirrorPod));
     }
     Ok(answer)
+}
+
+/// Fills a template in as its Pods will be. Gives what its author should know and wasn't told before.
+fn supply_template(
+    engine: &Engine,
+    standing: &Standing,
+    context: &LiveContext<'_>,
+    subject: &mut Subject,
+    old: Option<&mut Subject>,
+) -> Vec<String> {
+    let known = old.map(|old| engine.supply(standing, context, old).notices).unwrap_or_default();
+    let mut notices = engine.supply(standing, context, subject).notices;
+    notices.retain(|notice| !known.contains(notice));
+    notices
 }
 
 /// The engine of the namespace's owner; of a declaration, that of the owner that it names.

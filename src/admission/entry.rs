@@ -4,7 +4,7 @@ use std::fmt;
 
 use prometheus_client::encoding::EncodeLabelValue;
 
-/// One entry. In the configuration they stand in the order of [`Entry::ALL`].
+/// One entry. In the configurations they stand in the order of [`Entry::VALIDATING`] and [`Entry::MUTATING`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Entry {
     /// Namespaced kinds in namespaces without a class label. It stands before [`Entry::Governed`]: the API server reads
@@ -18,11 +18,19 @@ pub enum Entry {
     Declarations,
     /// What declarations refer to: baselines, providers, entities.
     Registry,
+    /// Pods that may lack something, in namespaces without a class label. It stands before [`Entry::Supply`] as
+    /// [`Entry::Undeclared`] stands before [`Entry::Governed`].
+    SupplyUndeclared,
+    /// Pods that may lack something, in namespaces with a class label.
+    Supply,
 }
 
 impl Entry {
-    /// Every entry, in the order of the configuration.
-    pub const ALL: [Self; 5] = [Self::Undeclared, Self::Governed, Self::Namespaces, Self::Declarations, Self::Registry];
+    /// The entries that judge, in the order of their configuration.
+    pub const VALIDATING: [Self; 5] =
+        [Self::Undeclared, Self::Governed, Self::Namespaces, Self::Declarations, Self::Registry];
+    /// The entries that supply, in the order of theirs.
+    pub const MUTATING: [Self; 2] = [Self::SupplyUndeclared, Self::Supply];
 
     /// The last part of its path and the first of its webhook's name.
     pub fn as_str(self) -> &'static str {
@@ -32,19 +40,36 @@ impl Entry {
             Self::Namespaces => "namespaces",
             Self::Declarations => "declarations",
             Self::Registry => "registry",
+            Self::SupplyUndeclared => "supply-undeclared",
+            Self::Supply => "supply",
         }
     }
 
-    /// The entry of a path.
-    pub fn from_path(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|entry| entry.as_str() == name)
+    /// True of the entries that supply.
+    pub fn supplies(self) -> bool {
+        Self::MUTATING.contains(&self)
+    }
+
+    /// The path that its requests come by.
+    pub fn path(self) -> String {
+        format!("/{}/{self}", if self.supplies() { "mutate" } else { "validate" })
+    }
+
+    /// The judging entry of the last part of a path.
+    pub fn validating(name: &str) -> Option<Self> {
+        Self::VALIDATING.into_iter().find(|entry| entry.as_str() == name)
+    }
+
+    /// The supplying entry of the last part of a path.
+    pub fn mutating(name: &str) -> Option<Self> {
+        Self::MUTATING.into_iter().find(|entry| entry.as_str() == name)
     }
 
     /// True when requests are refused while nobody answers.
     pub fn fails_closed(self) -> bool {
         match self {
-            Self::Governed | Self::Namespaces | Self::Declarations => true,
-            Self::Undeclared | Self::Registry => false,
+            Self::Governed | Self::Namespaces | Self::Declarations | Self::Supply => true,
+            Self::Undeclared | Self::Registry | Self::SupplyUndeclared => false,
         }
     }
 }

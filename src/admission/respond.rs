@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use k8s_openapi::ByteString;
 use serde::Serialize;
 
 use super::envelope::{API_VERSION, Request};
 use crate::api::{Effect, Invalid};
-use crate::control::Regime;
+use crate::control::{Regime, Supplied};
 use crate::engine::Verdict;
 use crate::report::denial;
 
@@ -29,6 +30,8 @@ pub(super) enum Decision {
     Denied,
     /// No control judges this.
     NotJudged,
+    /// What the Pod lacked was filled in.
+    Supplied,
     /// The cluster's own namespaces are reported, not blocked.
     System,
     /// A static Pod that the kubelet shows: it runs whatever is answered.
@@ -48,6 +51,7 @@ impl Decision {
             Self::Warned => "warned",
             Self::Denied => "denied",
             Self::NotJudged => "not-judged",
+            Self::Supplied => "supplied",
             Self::System => "system",
             Self::MirrorPod => "mirror-pod",
             Self::Undecodable => "undecodable",
@@ -62,6 +66,7 @@ impl Decision {
 pub(super) struct Answer {
     pub(super) decision: Decision,
     refusal: Option<Refusal>,
+    patch: Option<ByteString>,
     warnings: Vec<String>,
     class: Option<String>,
     baseline: Option<String>,
@@ -88,7 +93,25 @@ struct Cause {
 impl Answer {
     /// Admitted without being judged.
     pub(super) fn passed(decision: Decision) -> Self {
-        Self { decision, refusal: None, warnings: Vec::new(), class: None, baseline: None, controls: String::new() }
+        Self {
+            decision,
+            refusal: None,
+            patch: None,
+            warnings: Vec::new(),
+            class: None,
+            baseline: None,
+            controls: String::new(),
+        }
+    }
+
+    /// Admitted as far as supplying goes, with what was filled in.
+    pub(super) fn supplied(supplied: &Supplied) -> Self {
+        if supplied.edits.is_empty() {
+            return Self::passed(Decision::Allowed);
+        }
+        // A patch of strings, numbers and maps with string keys always serializes.
+        let patch = serde_json::to_vec(&supplied.edits).ok().map(ByteString);
+        Self { patch, ..Self::passed(Decision::Supplied) }
     }
 
     /// Admitted, and the author is told something.
@@ -108,6 +131,7 @@ impl Answer {
         Self {
             decision,
             refusal,
+            patch: None,
             warnings: denial::warnings(verdict),
             class: verdict.class.clone(),
             baseline: Some(format!("{}@{}", regime.baseline, regime.version)),
@@ -186,6 +210,8 @@ impl Answer {
                 uid: &request.uid,
                 allowed: self.allowed(),
                 status,
+                patch_type: self.patch.as_ref().map(|_| "JSONPatch"),
+                patch: self.patch.as_ref(),
                 warnings: &self.warnings,
                 audit_annotations: Annotations {
                     decision: self.decision.as_str(),
@@ -267,6 +293,10 @@ struct Response<'a> {
     allowed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<&'a ByteString>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [String],
     audit_annotations: Annotations<'a>,

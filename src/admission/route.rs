@@ -19,13 +19,21 @@ use super::standing::Unavailable;
 use super::state::AdmissionState;
 use super::{decide, gate, registry};
 
-/// The webhook's paths: `POST /validate/{entry}`.
+/// The webhook's paths: `POST /validate/{entry}` and `POST /mutate/{entry}`.
 pub fn router(state: Arc<AdmissionState>) -> Router {
-    Router::new().route("/validate/{entry}", post(validate)).with_state(state)
+    Router::new().route("/validate/{entry}", post(validate)).route("/mutate/{entry}", post(mutate)).with_state(state)
 }
 
 async fn validate(State(state): State<Arc<AdmissionState>>, Path(entry): Path<String>, http: HttpRequest) -> Response {
-    let Some(entry) = Entry::from_path(&entry) else {
+    review(state, Entry::validating(&entry), http).await
+}
+
+async fn mutate(State(state): State<Arc<AdmissionState>>, Path(entry): Path<String>, http: HttpRequest) -> Response {
+    review(state, Entry::mutating(&entry), http).await
+}
+
+async fn review(state: Arc<AdmissionState>, entry: Option<Entry>, http: HttpRequest) -> Response {
+    let Some(entry) = entry else {
         return plain(StatusCode::NOT_FOUND, "no such entry");
     };
     let (parts, body) = http.into_parts();
@@ -65,9 +73,7 @@ async fn answer(state: &AdmissionState, entry: Entry, request: &Request<'_>) -> 
     let answer = async {
         match entry {
             Entry::Registry => registry::decide(state, request).await,
-            Entry::Undeclared | Entry::Governed | Entry::Namespaces | Entry::Declarations => {
-                decide::decide(state, entry, request).await
-            }
+            _ => decide::decide(state, entry, request).await,
         }
     };
     let answer = AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {

@@ -1,5 +1,7 @@
-//! The webhook configuration, generated from what the controls judge. Pure: what it is made of is given, and whoever
+//! The webhook configurations, generated from what the controls judge. Pure: what it is made of is given, and whoever
 //! applies it finds that it can serve first.
+
+mod mutating;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +14,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
     LabelSelector, LabelSelectorRequirement, ObjectMeta, OwnerReference,
 };
 
+pub use mutating::mutating_configuration;
+
 use super::entry::Entry;
 use super::exits::PASSING_POD_SUBRESOURCES;
 use crate::api::{DATA_CLASS_LABEL, GROUP, VERSION};
 use crate::catalogue;
 use crate::control::{Control, Kind, Operation, POD_SECURITY_MODES, POD_SECURITY_PREFIX};
 
-/// Name of the configuration.
+/// Name of both configurations.
 pub const NAME: &str = "amanat";
 /// Seconds that the API server waits for an answer.
 const TIMEOUT_SECONDS: i32 = 5;
@@ -43,7 +47,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     fn client_config(&self, entry: Entry, ca_bundle: &[u8]) -> WebhookClientConfig {
-        let path = format!("/validate/{entry}");
+        let path = entry.path();
         let ca_bundle = Some(ByteString(ca_bundle.to_vec()));
         match self {
             Self::Service { namespace, name } => WebhookClientConfig {
@@ -79,9 +83,14 @@ pub struct Options<'a> {
     pub anchor_uid: &'a str,
 }
 
-/// The configuration as it should be.
+/// The configuration of the entries that judge, as it should be.
 pub fn webhook_configuration(options: &Options<'_>) -> ValidatingWebhookConfiguration {
-    let metadata = ObjectMeta {
+    let webhooks = Entry::VALIDATING.into_iter().map(|entry| webhook(entry, options)).collect();
+    ValidatingWebhookConfiguration { metadata: metadata(options), webhooks: Some(webhooks) }
+}
+
+fn metadata(options: &Options<'_>) -> ObjectMeta {
+    ObjectMeta {
         name: Some(NAME.to_owned()),
         labels: Some(BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), NAME.to_owned())])),
         owner_references: Some(vec![OwnerReference {
@@ -92,9 +101,7 @@ pub fn webhook_configuration(options: &Options<'_>) -> ValidatingWebhookConfigur
             ..OwnerReference::default()
         }]),
         ..ObjectMeta::default()
-    };
-    let webhooks = Entry::ALL.into_iter().map(|entry| webhook(entry, options)).collect();
-    ValidatingWebhookConfiguration { metadata, webhooks: Some(webhooks) }
+    }
 }
 
 fn webhook(entry: Entry, options: &Options<'_>) -> ValidatingWebhook {
@@ -139,6 +146,9 @@ fn judged(entry: Entry, controls: &[&Control]) -> BTreeMap<(&'static str, &'stat
 
 /// One rule for the resources of a group that share their operations.
 fn rules(entry: Entry, controls: &[&Control]) -> Vec<RuleWithOperations> {
+    if entry.supplies() {
+        return mutating::rules();
+    }
     let mut judged = judged(entry, controls);
     if entry == Entry::Registry {
         let all = BTreeSet::from([Operation::Create, Operation::Update, Operation::Delete]);
@@ -149,8 +159,8 @@ fn rules(entry: Entry, controls: &[&Control]) -> Vec<RuleWithOperations> {
         grouped.entry((group, version, operations)).or_default().push(resource);
     }
     let scope = match entry {
-        Entry::Undeclared | Entry::Governed | Entry::Declarations => "Namespaced",
         Entry::Namespaces | Entry::Registry => "Cluster",
+        _ => "Namespaced",
     };
     let rule = |((group, version, operations), resources): ((&str, &str, BTreeSet<Operation>), Vec<String>)| {
         RuleWithOperations {
@@ -172,8 +182,8 @@ fn namespace_selector(entry: Entry, system_namespaces: &BTreeSet<String>) -> Lab
         values,
     };
     let class = match entry {
-        Entry::Undeclared => "DoesNotExist",
-        Entry::Governed => "Exists",
+        Entry::Undeclared | Entry::SupplyUndeclared => "DoesNotExist",
+        Entry::Governed | Entry::Supply => "Exists",
         Entry::Namespaces | Entry::Declarations | Entry::Registry => return LabelSelector::default(),
     };
     LabelSelector {
@@ -188,7 +198,6 @@ fn namespace_selector(entry: Entry, system_namespaces: &BTreeSet<String>) -> Lab
 /// What needs no call. A condition that can't be evaluated counts as a failure of the webhook, so none reads a field
 /// that may be absent without asking for it first.
 fn match_conditions(entry: Entry) -> Vec<MatchCondition> {
-    let condition = |name: &str, expression: String| MatchCondition { name: name.to_owned(), expression };
     let mut conditions =
         vec![condition("not-the-api-server", "request.userInfo.username != 'system:apiserver'".to_owned())];
     match entry {
@@ -215,9 +224,14 @@ fn match_conditions(entry: Entry) -> Vec<MatchCondition> {
             );
             conditions.push(condition("class-or-pod-security-label-differs", expression));
         }
+        Entry::Supply | Entry::SupplyUndeclared => conditions.push(mutating::may_miss()),
         Entry::Declarations | Entry::Registry => {}
     }
     conditions
+}
+
+fn condition(name: &str, expression: String) -> MatchCondition {
+    MatchCondition { name: name.to_owned(), expression }
 }
 
 /// A label of a variable; `/`, which no label can be, when there is none.
@@ -232,16 +246,20 @@ fn label(variable: &str, key: &str) -> String {
 mod tests {
     use super::*;
 
-    fn configuration() -> ValidatingWebhookConfiguration {
+    pub(super) fn options<T>(of: impl Fn(&Options<'_>) -> T) -> T {
         let system_namespaces =
             ["amanat-system", "kube-node-lease", "kube-public", "kube-system"].map(str::to_owned).into();
-        webhook_configuration(&Options {
+        of(&Options {
             system_namespaces: &system_namespaces,
             endpoint: &Endpoint::Service { namespace: "amanat-system".to_owned(), name: "amanat-webhook".to_owned() },
             ca_bundle: b"CA",
             anchor_name: "amanat-anchor",
             anchor_uid: "0-1",
         })
+    }
+
+    fn configuration() -> ValidatingWebhookConfiguration {
+        options(webhook_configuration)
     }
 
     fn webhook_of(entry: Entry) -> ValidatingWebhook {

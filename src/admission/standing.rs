@@ -65,7 +65,7 @@ pub(super) async fn look_up(
         return Ok(None);
     }
     // A label that the index hasn't seen yet is the memory of a class that a new declaration may not lower.
-    let labelled = entry == Entry::Governed || kind == Kind::CloudWorkload;
+    let labelled = matches!(entry, Entry::Governed | Entry::Supply) || kind == Kind::CloudWorkload;
     Ok(Some(state.lookup.declaration(namespace, labelled).await?))
 }
 

@@ -51,6 +51,12 @@ pub const GROUP: &str = "amanat.dev";
 pub const VERSION: &str = "v1alpha1";
 /// Label of a namespace that remembers its data class.
 pub const DATA_CLASS_LABEL: &str = "amanat.dev/data-class";
+
+/// The label that says in which country a node stands. Its prefix keeps kubelets from writing it on their own nodes.
+pub const JURISDICTION_LABEL: &str = "node-restriction.kubernetes.io/amanat-jurisdiction";
+
+/// The label that says in which region a node stands.
+pub const REGION_LABEL: &str = "topology.kubernetes.io/region";
 /// Field manager of everything that Amanat writes.
 pub const FIELD_MANAGER: &str = "amanat";
 /// Name of every CloudWorkload.

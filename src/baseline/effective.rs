@@ -83,6 +83,8 @@ pub struct Effective {
 pub struct ControlTerms {
     /// The control.
     pub control: &'static Control,
+    /// Whether it supplies to Pods what it demands of them.
+    pub supply: bool,
     /// By rank of the class.
     pub by_class: Vec<Terms>,
 }
@@ -143,7 +145,7 @@ impl Effective {
             let named = self.controls.iter().find(|terms| terms.control.id == control.id);
             let params = named.and_then(|terms| terms.by_class.get(rank)).map(|terms| terms.params.clone());
             let terms = Terms { effect: Effect::Deny, params: params.unwrap_or_default() };
-            ControlTerms { control, by_class: vec![terms; self.regime.classes.len()] }
+            ControlTerms { control, supply: false, by_class: vec![terms; self.regime.classes.len()] }
         };
         let mut controls: Vec<ControlTerms> = controls.iter().map(|control| terms(control)).collect();
         let named = |terms: &&ControlTerms| controls.iter().any(|named| named.control.id == terms.control.id);
@@ -168,6 +170,8 @@ impl Effective {
         for terms in &overlay.controls {
             match joined.controls.iter_mut().find(|known| known.control.id == terms.control.id) {
                 Some(known) => {
+                    // What isn't supplied has to be there.
+                    known.supply &= terms.supply;
                     for (mine, theirs) in known.by_class.iter_mut().zip(&terms.by_class) {
                         *mine = join_terms(known.control.params, mine, theirs);
                     }
@@ -308,7 +312,8 @@ impl Reader {
                 );
                 self.problem(format!("{path}.effects"), message);
             }
-            if controls.insert(control.id, ControlTerms { control, by_class }).is_some() {
+            let supply = control.supply.is_some() && named.supply.unwrap_or(true);
+            if controls.insert(control.id, ControlTerms { control, supply, by_class }).is_some() {
                 self.problem(format!("{path}.id"), format!("{} is named twice", control.id));
             }
         }

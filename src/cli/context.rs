@@ -49,6 +49,10 @@ impl Context for OfflineContext<'_> {
         self.classes.get(namespace).map_or(Lookup::Unknown, |class| Lookup::Found(class))
     }
 
+    fn declared(&self, namespace: &str) -> Lookup<&CloudWorkloadSpec> {
+        self.declaration(namespace).map_or(Lookup::Unknown, Lookup::Found)
+    }
+
     fn namespace_going(&self, _: &str) -> Lookup<bool> {
         Lookup::Unknown
     }

@@ -1,5 +1,6 @@
 //! Objects to findings, by the engine that the webhook uses.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::context::OfflineContext;
 use super::objects::{Object, Objects};
 use super::regime::Regime;
 use crate::catalogue::placement;
-use crate::control::{Acceptance, Body, Control, Governed, Kind, NotAssessed, Operation, Standing};
+use crate::control::{Acceptance, Body, Control, Governed, Kind, NotAssessed, Operation, Standing, Supplied};
 use crate::engine::governance::cap;
 use crate::engine::{Declaration, Engine, NamespaceFacts, Request, standing};
 use crate::report::{Entry, Notice, Report, Source, Unassessed, locate};
@@ -158,9 +159,17 @@ fn one(
 ) {
     report.objects = report.objects.saturating_add(1);
     for standing in standings {
+        // A Pod is supplied when it is made, a template is judged as what its Pods will be.
+        let (subject, supplied) = if object.subject.kind.is_workload() {
+            let mut subject = object.subject.clone();
+            let supplied = engine.supply(standing, context, &mut subject);
+            (Cow::Owned(subject), supplied)
+        } else {
+            (Cow::Borrowed(&object.subject), Supplied::default())
+        };
         let request = Request {
             operation: Operation::Create,
-            subject: &object.subject,
+            subject: &subject,
             old: None,
             actor: None,
             standing,
@@ -185,7 +194,7 @@ fn one(
         }));
         if question.only.is_empty() {
             let notice = |message| Notice { source: source.clone(), message };
-            report.notices.extend(verdict.notices.into_iter().map(notice));
+            report.notices.extend(verdict.notices.into_iter().chain(supplied.notices).map(notice));
         }
     }
 }

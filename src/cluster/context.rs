@@ -1,5 +1,6 @@
 //! What the engine may ask, answered from one world and from what was looked up for this request.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use super::lookup::Found;
 use super::settings::Settings;
 use super::world::{self, World};
-use crate::api::{CloudServiceProviderSpec, CloudWorkload, PublicSectorEntitySpec};
-use crate::control::{Context, Lookup, Standing};
+use crate::api::{CloudServiceProviderSpec, CloudWorkload, CloudWorkloadSpec, PublicSectorEntitySpec};
+use crate::control::{Context, Lookup, Node, Standing};
 use crate::engine::{Engine, NamespaceFacts, standing};
 
 /// One world, what was looked up beside it, and the instant of the request.
@@ -134,5 +135,17 @@ impl Context for LiveContext<'_> {
 
     fn owner_created(&self, _: &str, _: &OwnerReference) -> Lookup<Timestamp> {
         self.owner_created.map_or(Lookup::Unknown, Lookup::Found)
+    }
+
+    fn declared(&self, namespace: &str) -> Lookup<&CloudWorkloadSpec> {
+        self.declaration(namespace).map_or(Lookup::Absent, |workload| Lookup::Found(&workload.spec))
+    }
+
+    fn node(&self, name: &str) -> Lookup<&Node> {
+        self.world.nodes.get(name).map_or(Lookup::Absent, |node| Lookup::Found(node))
+    }
+
+    fn nodes(&self) -> Lookup<&BTreeMap<String, Arc<Node>>> {
+        Lookup::Found(&self.world.nodes)
     }
 }

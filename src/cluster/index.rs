@@ -27,6 +27,8 @@ pub enum Change {
     Baseline(String),
     /// The API server's addresses.
     ApiServer,
+    /// Which sorts of nodes take Pods.
+    Nodes,
 }
 
 /// The world and the changes to it.
@@ -209,6 +211,7 @@ mod tests {
                 Message::Entity(Event::Done),
                 Message::Baseline(Event::Done),
                 Message::Endpoints(Event::Done),
+                Message::Node(Event::Done),
             ],
         );
         assert!(index.synced());

@@ -9,6 +9,7 @@ pub mod election;
 pub mod index;
 pub mod lookup;
 mod mirror;
+mod nodes;
 pub mod settings;
 mod shared;
 mod watch;

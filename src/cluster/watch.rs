@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{self as core, Namespace};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::Api;
@@ -17,7 +17,9 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
 use super::mirror::Event;
+use super::nodes::essentials;
 use crate::api::{CloudServiceProvider, CloudWorkload, PublicSectorEntity, SecurityBaseline, WORKLOAD_NAME};
+use crate::control::Node;
 
 /// The annotation in which `kubectl apply` keeps a copy of the whole object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -31,6 +33,7 @@ pub(super) enum Message {
     Entity(Event<PublicSectorEntity>),
     Baseline(Event<SecurityBaseline>),
     Endpoints(Event<EndpointSlice>),
+    Node(Event<Node>),
 }
 
 /// Starts a task for each watch. None of them ends while the receiver lives.
@@ -39,12 +42,20 @@ pub(super) fn start(client: &Client, out: &Sender<Message>) -> JoinSet<()> {
     let all = watcher::Config::default;
     let client = || client.clone();
     tasks.spawn(namespaces(Api::all(client()), out.clone()));
-    tasks.spawn(follow(Api::all(client()), all(), declaration_key, Message::Declaration, out.clone()));
-    tasks.spawn(follow(Api::all(client()), all(), name, Message::Provider, out.clone()));
-    tasks.spawn(follow(Api::all(client()), all(), name, Message::Entity, out.clone()));
-    tasks.spawn(follow(Api::all(client()), all(), name, Message::Baseline, out.clone()));
+    tasks.spawn(follow(Api::all(client()), all(), declaration_key, stripped, Message::Declaration, out.clone()));
+    tasks.spawn(follow(Api::all(client()), all(), name, stripped, Message::Provider, out.clone()));
+    tasks.spawn(follow(Api::all(client()), all(), name, stripped, Message::Entity, out.clone()));
+    tasks.spawn(follow(Api::all(client()), all(), name, stripped, Message::Baseline, out.clone()));
     let kubernetes = all().fields("metadata.name=kubernetes");
-    tasks.spawn(follow(Api::namespaced(client(), "default"), kubernetes, name, Message::Endpoints, out.clone()));
+    tasks.spawn(follow(
+        Api::namespaced(client(), "default"),
+        kubernetes,
+        name,
+        stripped,
+        Message::Endpoints,
+        out.clone(),
+    ));
+    tasks.spawn(follow::<core::Node, _>(Api::all(client()), all(), name, essentials, Message::Node, out.clone()));
     tasks
 }
 
@@ -58,11 +69,12 @@ fn declaration_key(metadata: &ObjectMeta) -> Option<String> {
 }
 
 /// Follows the objects of a kind; one that can't be read is logged by its name, and never stops the others.
-async fn follow<K>(
+async fn follow<K, T>(
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
     key: fn(&ObjectMeta) -> Option<String>,
-    wrap: fn(Event<K>) -> Message,
+    keep: fn(K) -> T,
+    wrap: fn(Event<T>) -> Message,
     out: Sender<Message>,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
@@ -71,10 +83,7 @@ async fn follow<K>(
     let read = |guarded: DeserializeGuard<K>| {
         let key = key(guarded.meta())?;
         let object = match guarded.0 {
-            Ok(mut object) => {
-                strip(object.meta_mut());
-                Some(object)
-            }
+            Ok(object) => Some(keep(object)),
             Err(_) => {
                 tracing::warn!(kind, name = key, "an object could not be read and is passed over");
                 None
@@ -108,7 +117,7 @@ async fn namespaces(api: Api<PartialObjectMeta<Namespace>>, out: Sender<Message>
     let read = |object: PartialObjectMeta<Namespace>| {
         let metadata = object.metadata;
         let key = metadata.name.clone()?;
-        Some((key, Some(essentials(metadata))))
+        Some((key, Some(of_namespace(metadata))))
     };
     let mut events = watcher(api, watcher::Config::default()).backoff(Retry::default()).boxed();
     while let Some(event) = events.next().await {
@@ -131,8 +140,14 @@ async fn namespaces(api: Api<PartialObjectMeta<Namespace>>, out: Sender<Message>
     }
 }
 
+/// What is kept of Amanat's own kinds.
+fn stripped<K: Resource>(mut object: K) -> K {
+    strip(object.meta_mut());
+    object
+}
+
 /// What is kept of a namespace: tenants can make the rest large.
-fn essentials(metadata: ObjectMeta) -> ObjectMeta {
+fn of_namespace(metadata: ObjectMeta) -> ObjectMeta {
     ObjectMeta {
         name: metadata.name,
         uid: metadata.uid,

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::baselines::BaselineState;
 use crate::api::{CloudServiceProvider, CloudWorkload, DATA_CLASS_LABEL, PublicSectorEntity, SecurityBaseline};
+use crate::control::Node;
 use crate::engine::{Declaration, Engines};
 
 /// Objects of one kind, by name.
@@ -29,6 +30,8 @@ pub struct World {
     pub entities: Store<PublicSectorEntity>,
     /// The namespaces, each with what it declares.
     pub namespaces: Store<NamespaceEntry>,
+    /// What placement reads of the nodes.
+    pub nodes: Store<Node>,
     /// Addresses and ports of the API server, from the EndpointSlice `default/kubernetes`.
     pub api_server: Arc<BTreeSet<(IpAddr, u16)>>,
 }

@@ -10,13 +10,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::baselines::{BaselineState, choose};
 use super::index::Change;
 use super::mirror::{Event, Mirror, copy_on_write};
+use super::nodes::shapes;
 use super::watch::Message;
 use super::world::{NamespaceEntry, World};
 use crate::api::{CloudServiceProvider, CloudWorkload, PublicSectorEntity, SecurityBaseline};
+use crate::control::Node;
 
 /// The kinds that are watched.
-pub(super) const KINDS: [&str; 6] =
-    ["Namespace", "CloudWorkload", "CloudServiceProvider", "PublicSectorEntity", "SecurityBaseline", "EndpointSlice"];
+pub(super) const KINDS: [&str; 7] = [
+    "Namespace",
+    "CloudWorkload",
+    "CloudServiceProvider",
+    "PublicSectorEntity",
+    "SecurityBaseline",
+    "EndpointSlice",
+    "Node",
+];
 
 /// The state behind the worlds.
 #[derive(Default)]
@@ -28,6 +37,7 @@ pub(super) struct Writer {
     entities: Mirror<PublicSectorEntity>,
     baselines: Mirror<SecurityBaseline>,
     endpoints: Mirror<EndpointSlice>,
+    nodes: Mirror<Node>,
     /// Name, uid and generation of the baselines that the state was derived from.
     compiled: BTreeSet<(String, Option<String>, Option<i64>)>,
 }
@@ -47,6 +57,7 @@ impl Writer {
             self.entities.synced(),
             self.baselines.synced(),
             self.endpoints.synced(),
+            self.nodes.synced(),
         ];
         KINDS.into_iter().zip(synced).filter(|(_, synced)| !synced).map(|(kind, _)| kind).collect()
     }
@@ -66,11 +77,20 @@ impl Writer {
                 }
                 Message::Entity(event) => changes.extend(self.entities.take(event).into_iter().map(Change::Entity)),
                 Message::Endpoints(event) => self.api_server(event, &mut changes),
+                Message::Node(event) => {
+                    self.nodes.take(event);
+                }
             }
         }
         self.world.providers = Arc::clone(self.providers.store());
         self.world.entities = Arc::clone(self.entities.store());
         self.world.baselines = Arc::clone(self.baselines.store());
+        if !Arc::ptr_eq(&self.world.nodes, self.nodes.store()) {
+            if shapes(&self.world.nodes) != shapes(self.nodes.store()) {
+                changes.insert(Change::Nodes);
+            }
+            self.world.nodes = Arc::clone(self.nodes.store());
+        }
         for name in &namespaces {
             self.namespace(name);
         }

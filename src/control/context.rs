@@ -1,10 +1,13 @@
 //! What a check may look at beside the object: who asks, how the namespace stands, what else exists.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use super::{Acceptance, Operation, PodSecurity, Standing, Subject};
-use crate::api::{CloudServiceProviderSpec, Effect, PlacementRow, PublicSectorEntitySpec};
+use crate::api::{CloudServiceProviderSpec, CloudWorkloadSpec, Effect, PlacementRow, PublicSectorEntitySpec};
 
 /// The answer to "what is known of X?". What isn't known is never a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,29 @@ pub trait Context {
     fn namespace_going(&self, namespace: &str) -> Lookup<bool>;
     /// When the controller that owns an object was made.
     fn owner_created(&self, namespace: &str, owner: &OwnerReference) -> Lookup<Timestamp>;
+    /// What a namespace declares.
+    fn declared(&self, _namespace: &str) -> Lookup<&CloudWorkloadSpec> {
+        Lookup::Unknown
+    }
+    /// A node.
+    fn node(&self, _name: &str) -> Lookup<&Node> {
+        Lookup::Unknown
+    }
+    /// Every node, where they are known.
+    fn nodes(&self) -> Lookup<&BTreeMap<String, Arc<Node>>> {
+        Lookup::Unknown
+    }
+}
+
+/// What placement reads of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Node {
+    /// The labels that some control reads.
+    pub labels: BTreeMap<String, String>,
+    /// The classes that its taints keep it for: values of the taint `amanat.dev/data-class`. Without one it takes any.
+    pub pools: BTreeSet<String>,
+    /// Whether it takes Pods: its condition `Ready` is true, and it isn't cordoned.
+    pub takes_pods: bool,
 }
 
 /// A context that knows nothing.

@@ -65,6 +65,7 @@ pub struct Sink {
     control: &'static str,
     findings: Vec<Finding>,
     not_assessed: Vec<NotAssessed>,
+    notices: Vec<String>,
 }
 
 impl Sink {
@@ -95,6 +96,11 @@ impl Sink {
         self.not_assessed.push(NotAssessed { control: self.control, reason: reason.into() });
     }
 
+    /// Tells the author something that refuses nothing.
+    pub fn notice(&mut self, text: impl Into<String>) {
+        self.notices.push(text.into());
+    }
+
     /// How many findings there are.
     pub fn len(&self) -> usize {
         self.findings.len()
@@ -105,8 +111,8 @@ impl Sink {
         self.findings.is_empty()
     }
 
-    /// Everything found, in the order in which it was found.
-    pub fn into_parts(self) -> (Vec<Finding>, Vec<NotAssessed>) {
-        (self.findings, self.not_assessed)
+    /// Everything found, in the order in which it was found; what can't be decided; what the author is told.
+    pub fn into_parts(self) -> (Vec<Finding>, Vec<NotAssessed>, Vec<String>) {
+        (self.findings, self.not_assessed, self.notices)
     }
 }

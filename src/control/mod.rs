@@ -12,9 +12,10 @@ mod pod_security;
 mod standing;
 mod strictness;
 mod subject;
+mod supply;
 
 pub use bounds::{Bound, Bounds};
-pub use context::{Actor, Case, Class, Context, Lookup, Nothing, Regime, Rollout};
+pub use context::{Actor, Case, Class, Context, Lookup, Node, Nothing, Regime, Rollout};
 pub use finding::{Finding, NotAssessed, Sink};
 pub use kind::{Judges, Kind, Operation, POD_SPECS, PODS, TEMPLATES, WORKLOADS};
 pub use params::{ParamKind, ParamSpec, ParamValue, Params};
@@ -23,6 +24,7 @@ pub use pod::{ContainerList, ContainerView, PodView};
 pub use pod_security::{Level, POD_SECURITY_MODES, POD_SECURITY_PREFIX, PodSecurity};
 pub use standing::{Acceptance, Cap, Governed, Grace, Standing};
 pub use subject::{Body, Metadata, Subject, TemplateMetadata, Workload};
+pub use supply::{Draft, Edit, Fill, Supplied, Supply, Supplying};
 
 /// How bad it is when the control's demand isn't met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +56,8 @@ impl Severity {
 pub enum Point {
     /// Refuses at admission.
     Admission,
+    /// Fills in what Pods lack, when they are made.
+    Supply,
     /// Builds and repairs.
     Build,
     /// Judges live objects.
@@ -65,6 +69,7 @@ impl Point {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Admission => "admission",
+            Self::Supply => "supply",
             Self::Build => "build",
             Self::Scan => "scan",
         }
@@ -119,6 +124,8 @@ pub struct Control {
     pub params: &'static [ParamSpec],
     /// How it decides.
     pub check: Check,
+    /// How it supplies what it demands, if it does.
+    pub supply: Option<Supply>,
     /// The page: what it demands, why, examples. The doc comment of the static.
     pub page: &'static str,
 }
@@ -155,13 +162,20 @@ impl Control {
     }
 }
 
-/// Declares a control: its doc comment is the page.
+/// Declares a control: its doc comment is the page. `supplying` and a [`Supply`] may follow.
 #[macro_export]
 macro_rules! control {
     ($(#[doc = $doc:literal])+ pub static $NAME:ident = { $($field:ident : $value:expr),+ $(,)? }) => {
+        $crate::control! { @ None, $(#[doc = $doc])+ pub static $NAME = { $($field: $value),+ } }
+    };
+    ($(#[doc = $doc:literal])+ pub static $NAME:ident = { $($field:ident : $value:expr),+ $(,)? } supplying $supply:expr) => {
+        $crate::control! { @ Some($supply), $(#[doc = $doc])+ pub static $NAME = { $($field: $value),+ } }
+    };
+    (@ $supply:expr, $(#[doc = $doc:literal])+ pub static $NAME:ident = { $($field:ident : $value:expr),+ }) => {
         $(#[doc = $doc])+
         pub static $NAME: $crate::control::Control = $crate::control::Control {
             page: concat!($($doc, "\n"),+),
+            supply: $supply,
             $($field: $value),+
         };
     };

@@ -2,7 +2,7 @@
 
 use crate::api::Effect;
 use crate::baseline::{ControlTerms, Effective};
-use crate::control::{CaseCheck, Check, Control, Kind, Operation, Params, PodCheck, Regime};
+use crate::control::{CaseCheck, Check, Control, Kind, Operation, Params, PodCheck, Regime, Supply};
 
 /// A compiled baseline. Immutable: a request sees one from beginning to end.
 #[derive(Debug)]
@@ -20,6 +20,21 @@ struct ClassTable {
     all: Vec<(&'static str, Effect)>,
     /// Of controls that aren't evaluated, and whose effects others ask for.
     beside: Vec<(&'static str, Effect)>,
+    supplies: Vec<SupplyEntry>,
+}
+
+/// One supply of one class.
+#[derive(Clone)]
+pub(super) struct SupplyEntry {
+    control: &'static str,
+    pub(super) supply: Supply,
+    pub(super) params: Params,
+}
+
+impl std::fmt::Debug for SupplyEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.control)
+    }
 }
 
 /// One check of one class and kind.
@@ -50,6 +65,11 @@ impl Engine {
     pub fn compile(effective: &Effective) -> Self {
         let classes = (0..effective.regime.classes.len())
             .map(|rank| {
+                let supplies = effective.controls.iter().filter(|control| control.supply).filter_map(|control| {
+                    let terms = control.by_class.get(rank).filter(|terms| terms.effect == Effect::Deny)?;
+                    let params = terms.params.clone();
+                    Some(SupplyEntry { control: control.control.id, supply: control.control.supply?, params })
+                });
                 let of_class = effective.controls.iter().filter_map(|control| {
                     let terms = control.by_class.get(rank)?;
                     Some((control.control, terms))
@@ -65,6 +85,7 @@ impl Engine {
                     by_kind: by_kind.collect(),
                     beside: effects(&effective.beside, rank),
                     all: of_class.iter().map(|(control, terms)| (control.id, terms.effect)).collect(),
+                    supplies: supplies.collect(),
                 }
             })
             .collect();
@@ -78,6 +99,11 @@ impl Engine {
             .into_iter()
             .flat_map(|(_, entries)| entries)
             .filter(move |entry| operation != Operation::Delete || entry.on_delete)
+    }
+
+    /// What a class supplies.
+    pub(super) fn supplies(&self, rank: usize) -> &[SupplyEntry] {
+        self.classes.get(rank).map_or(&[], |class| &class.supplies)
     }
 
     /// The controls that a class switches on, with their effects, by id.

@@ -10,8 +10,8 @@ use crate::catalogue::network::DEFAULT_DENY;
 use crate::catalogue::placement;
 use crate::catalogue::pod::{RESOURCE_BOUNDS, SECURITY_ADMISSION_LABELS, resource_bounds};
 use crate::control::{
-    Acceptance, Actor, Body, Case, Context, Control, Finding, Governed, Grace, Kind, Lookup, Operation, PodSecurity,
-    Regime, Sink, Standing, Subject,
+    Acceptance, Actor, Body, Case, Context, Control, Finding, Governed, Grace, Kind, Lookup, NotAssessed, Operation,
+    PodSecurity, Regime, Sink, Standing, Subject,
 };
 
 /// What a front asks.
@@ -19,7 +19,7 @@ use crate::control::{
 pub struct Request<'a> {
     /// What is done; what is judged offline and in a scan is judged as if it were made.
     pub operation: Operation,
-    /// The object; at a deletion, the one that goes.
+    /// The object; at a deletion, the one that goes. What its class supplies is supplied already, to the old one too.
     pub subject: &'a Subject,
     /// The object as it was, at an update.
     pub old: Option<&'a Subject>,
@@ -66,8 +66,10 @@ impl Engine {
         if change == Change::Nothing {
             return Verdict { notices: Vec::new(), ..verdict };
         }
-        let (mut findings, mut not_assessed) =
+        let (mut findings, mut not_assessed, notices) =
             run(&entries, &self.case(request, request.subject, request.old, declared.as_ref()));
+        let mut verdict = verdict;
+        verdict.notices.extend(notices);
         match change {
             Change::ScaledUp => {
                 findings.retain(|finding| is_of_standing(finding.control));
@@ -261,7 +263,7 @@ impl Engine {
     }
 }
 
-fn run(entries: &[&Entry], case: &Case<'_>) -> (Vec<Finding>, Vec<crate::control::NotAssessed>) {
+fn run(entries: &[&Entry], case: &Case<'_>) -> (Vec<Finding>, Vec<NotAssessed>, Vec<String>) {
     let mut sink = Sink::new();
     let pod = case.subject.pod();
     for entry in entries {

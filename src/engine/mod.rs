@@ -7,6 +7,7 @@ mod decide;
 mod engines;
 pub mod governance;
 mod pod_security;
+mod supply;
 mod verdict;
 
 pub use compile::Engine;

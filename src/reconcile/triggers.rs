@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::ClusterRole;
@@ -44,6 +44,9 @@ pub(super) fn start(client: &Client, settings: &Settings) -> (Receiver<Trigger>,
     tasks.spawn(watch::<LimitRange>(client.clone(), built.clone(), sender.clone(), of_namespace));
     tasks.spawn(watch::<ResourceQuota>(client.clone(), built, sender.clone(), of_namespace));
     tasks.spawn(watch::<ValidatingWebhookConfiguration>(client.clone(), named(rules::NAME), sender.clone(), |_| {
+        Some(Key::Webhook)
+    }));
+    tasks.spawn(watch::<MutatingWebhookConfiguration>(client.clone(), named(rules::NAME), sender.clone(), |_| {
         Some(Key::Webhook)
     }));
     tasks.spawn(watch::<ClusterRole>(client.clone(), named(&settings.anchor), sender, |_| Some(Key::Webhook)));
@@ -193,7 +196,7 @@ fn keys(world: &World, change: &Change, seen: &mut Seen) -> Vec<Key> {
             }
             keys
         }
-        Change::ApiServer => workloads(&|_| true),
+        Change::ApiServer | Change::Nodes => workloads(&|_| true),
     }
 }
 

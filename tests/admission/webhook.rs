@@ -57,7 +57,7 @@ pub(crate) fn world(more: Option<&'static Control>) -> World {
     let mut effective = Effective::resolve("test", &baseline.spec, Mode::Cluster).unwrap();
     effective.controls.extend(more.map(|control| {
         let terms = Terms { effect: amanat::api::Effect::Deny, ..Terms::default() };
-        ControlTerms { control, by_class: vec![terms; effective.regime.classes.len()] }
+        ControlTerms { control, supply: false, by_class: vec![terms; effective.regime.classes.len()] }
     }));
     let object = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "amanat.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
     let provider = object("CloudServiceProvider", "ntc", serde_json::to_value(&registry.providers["ntc"]).unwrap());

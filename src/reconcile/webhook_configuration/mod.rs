@@ -1,12 +1,16 @@
-//! The webhook configuration: there when, and as long as, the webhook can be called and the installation lives.
+//! The webhook configurations: there when, and as long as, the webhook can be called and the installation lives.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
-use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
+use k8s_openapi::ClusterResourceScope;
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Reconciler;
@@ -21,7 +25,7 @@ const NOT_SERVING: Duration = Duration::from_millis(500);
 /// How often to look without being told.
 const REGULARLY: Duration = Duration::from_secs(60);
 
-/// Writes the configuration, owned by the anchor. Without a live anchor there is none: it would outlive an uninstall
+/// Writes the configurations, owned by the anchor. Without a live anchor there are none: they would outlive an uninstall
 /// and close the cluster.
 ///
 /// # Errors
@@ -34,76 +38,112 @@ pub async fn reconcile(reconciler: &Reconciler) -> Result<Option<Duration>, Appl
     let anchor = anchors.get_opt(&settings.anchor).await?.map(|anchor| anchor.metadata);
     let live = anchor.filter(|anchor| anchor.deletion_timestamp.is_none());
     let Some(uid) = live.and_then(|anchor| anchor.uid) else { return Ok(Some(REGULARLY)) };
-    let configuration = rules::webhook_configuration(&Options {
+    let options = Options {
         system_namespaces: &settings.system_namespaces,
         endpoint: &endpoint(settings),
         ca_bundle: &ca_bundle,
         anchor_name: &settings.anchor,
         anchor_uid: &uid,
-    });
-    let api = Api::<ValidatingWebhookConfiguration>::all(client.clone());
-    let there = api.get_opt(rules::NAME).await?;
-    if there.as_ref().is_some_and(|there| is_as(there, &configuration)) {
-        return Ok(Some(REGULARLY));
+    };
+    // What supplies comes first: without it, what it would have supplied is refused.
+    heal(reconciler, &rules::mutating_configuration(&options)).await?;
+    heal(reconciler, &rules::webhook_configuration(&options)).await?;
+    Ok(Some(REGULARLY))
+}
+
+/// A configuration of either sort.
+trait Configuration:
+    Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + DeserializeOwned + Serialize + Debug
+{
+    /// The kind's name.
+    const KIND: &'static str;
+
+    /// The entries, without conditions that are an empty list: the API server leaves those out.
+    fn entries(&self) -> Value;
+}
+
+impl Configuration for ValidatingWebhookConfiguration {
+    const KIND: &'static str = "ValidatingWebhookConfiguration";
+
+    fn entries(&self) -> Value {
+        entries(json!(self.webhooks))
     }
-    let applied = writer_apply(reconciler, &api, &configuration).await?;
-    if !is_as(&applied, &configuration) {
-        replace(reconciler, &api, &applied, &configuration).await?;
+}
+
+impl Configuration for MutatingWebhookConfiguration {
+    const KIND: &'static str = "MutatingWebhookConfiguration";
+
+    fn entries(&self) -> Value {
+        entries(json!(self.webhooks))
+    }
+}
+
+fn entries(mut webhooks: Value) -> Value {
+    for webhook in webhooks.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        webhook
+            .retain(|field, value| field != "matchConditions" || value.as_array().is_some_and(|list| !list.is_empty()));
+    }
+    webhooks
+}
+
+/// Makes a configuration as it should be, and tells when it wasn't.
+async fn heal<K: Configuration>(reconciler: &Reconciler, wanted: &K) -> Result<(), ApplyError> {
+    let api = Api::<K>::all(reconciler.writer.client().clone());
+    let there = api.get_opt(rules::NAME).await?;
+    if there.as_ref().is_some_and(|there| is_as(there, wanted)) {
+        return Ok(());
+    }
+    let applied = apply(reconciler, &api, wanted).await?;
+    if !is_as(&applied, wanted) {
+        replace(reconciler, &api, &applied, wanted).await?;
     }
     if let Some(there) = there {
-        tracing::info!(name = rules::NAME, "the webhook configuration was not as it should be and is healed");
-        reconciler.metrics.healed("ValidatingWebhookConfiguration");
+        tracing::info!(
+            kind = K::KIND,
+            name = rules::NAME,
+            "the webhook configuration was not as it should be and is healed"
+        );
+        reconciler.metrics.healed(K::KIND);
         let note = "the webhook configuration is as it should be again".to_owned();
         reconciler.tell(there.object_ref(&()), Happened::Healed, "Healed", note).await;
     }
-    Ok(Some(REGULARLY))
+    Ok(())
 }
 
 /// True when it says exactly what it should, and belongs to the anchor and nobody else: another owner would keep it
 /// alive after the anchor is gone, one of an older anchor would have it collected.
-fn is_as(there: &ValidatingWebhookConfiguration, wanted: &ValidatingWebhookConfiguration) -> bool {
-    fn webhooks(configuration: &ValidatingWebhookConfiguration) -> Vec<ValidatingWebhook> {
-        let mut webhooks = configuration.webhooks.clone().unwrap_or_default();
-        for webhook in &mut webhooks {
-            webhook.match_conditions = webhook.match_conditions.take().filter(|conditions| !conditions.is_empty());
-        }
-        webhooks
+fn is_as<K: Configuration>(there: &K, wanted: &K) -> bool {
+    fn owners<K: Resource>(configuration: &K) -> Vec<&str> {
+        configuration.meta().owner_references.iter().flatten().map(|owner| owner.uid.as_str()).collect()
     }
-    fn owners(configuration: &ValidatingWebhookConfiguration) -> Vec<&str> {
-        configuration.metadata.owner_references.iter().flatten().map(|owner| owner.uid.as_str()).collect()
-    }
-    webhooks(there) == webhooks(wanted) && owners(there) == owners(wanted)
+    there.entries() == wanted.entries() && owners(there) == owners(wanted)
 }
 
 /// Puts everything as it should be. An apply leaves what someone else has added to a list that is merged by a key: a
 /// condition that matches nothing would switch an entry off.
-async fn replace(
+async fn replace<K: Configuration>(
     reconciler: &Reconciler,
-    api: &Api<ValidatingWebhookConfiguration>,
-    there: &ValidatingWebhookConfiguration,
-    wanted: &ValidatingWebhookConfiguration,
+    api: &Api<K>,
+    there: &K,
+    wanted: &K,
 ) -> Result<(), ApplyError> {
     let patch = json!({
         "metadata": {
-            "ownerReferences": wanted.metadata.owner_references,
-            "resourceVersion": there.metadata.resource_version,
+            "ownerReferences": wanted.meta().owner_references,
+            "resourceVersion": there.meta().resource_version,
         },
-        "webhooks": wanted.webhooks,
+        "webhooks": wanted.entries(),
     });
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     reconciler.writer.within(api.patch(rules::NAME, &params, &Patch::Merge(&patch))).await?;
     Ok(())
 }
 
-async fn writer_apply(
-    reconciler: &Reconciler,
-    api: &Api<ValidatingWebhookConfiguration>,
-    configuration: &ValidatingWebhookConfiguration,
-) -> Result<ValidatingWebhookConfiguration, ApplyError> {
-    let mut object = serde_json::to_value(configuration).unwrap_or(Value::Null);
+async fn apply<K: Configuration>(reconciler: &Reconciler, api: &Api<K>, wanted: &K) -> Result<K, ApplyError> {
+    let mut object = serde_json::to_value(wanted).unwrap_or(Value::Null);
     if let Some(fields) = object.as_object_mut() {
         fields.insert("apiVersion".to_owned(), json!("admissionregistration.k8s.io/v1"));
-        fields.insert("kind".to_owned(), json!("ValidatingWebhookConfiguration"));
+        fields.insert("kind".to_owned(), json!(K::KIND));
     }
     reconciler.writer.apply(api, rules::NAME, &object, Takeover::Force).await
 }
@@ -121,7 +161,7 @@ mod tests {
     use std::sync::Arc;
 
     use axum::http;
-    use k8s_openapi::api::admissionregistration::v1::MatchCondition;
+    use k8s_openapi::api::admissionregistration::v1::{MatchCondition, ValidatingWebhook};
     use kube::Client;
     use kube::client::Body;
 
@@ -218,6 +258,7 @@ mod tests {
 
     const ANCHOR: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/amanat-anchor";
     const OWN: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/amanat";
+    const OWN_MUTATING: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/amanat";
 
     fn anchor(more: Value) -> (u16, Value) {
         let mut metadata = json!({"name": "amanat-anchor", "uid": "u"});
@@ -242,29 +283,37 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn what_an_apply_leaves_is_replaced() {
+    fn options<T>(of: impl Fn(&Options<'_>) -> T) -> T {
         let settings = Settings::new("amanat-system", "amanat", "a");
-        let right = rules::webhook_configuration(&Options {
+        of(&Options {
             system_namespaces: &settings.system_namespaces,
             endpoint: &endpoint(&settings),
             ca_bundle: b"ca",
             anchor_name: &settings.anchor,
             anchor_uid: "u",
-        });
-        let answer =
-            |configuration: &ValidatingWebhookConfiguration| (200, serde_json::to_value(configuration).unwrap());
-        let as_it_is = reconcile_against(true, vec![anchor(json!({})), answer(&right)]).await;
-        assert_eq!(asked(&as_it_is), [format!("GET {ANCHOR}"), format!("GET {OWN}")], "nothing to do");
+        })
+    }
+
+    fn answer<K: Configuration>(configuration: &K) -> (u16, Value) {
+        (200, serde_json::to_value(configuration).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_an_apply_leaves_is_replaced() {
+        let right = options(rules::webhook_configuration);
+        let mutating = || answer(&options(rules::mutating_configuration));
+        let as_it_is = reconcile_against(true, vec![anchor(json!({})), mutating(), answer(&right)]).await;
+        let (get, get_mutating) = (format!("GET {OWN}"), format!("GET {OWN_MUTATING}"));
+        assert_eq!(asked(&as_it_is), [&format!("GET {ANCHOR}"), &get_mutating, &get], "nothing to do");
         let mut off = right.clone();
         let never = MatchCondition { name: "never".to_owned(), expression: "false".to_owned() };
         governed(&mut off).match_conditions.get_or_insert_default().push(never);
         // The apply merges by key and leaves the condition; then the list is replaced, and an Event tells.
-        let answers =
-            vec![anchor(json!({})), answer(&off), answer(&off), answer(&right), (201, json!({"metadata": {}}))];
+        let made = (201, json!({"metadata": {}}));
+        let answers = vec![anchor(json!({})), mutating(), answer(&off), answer(&off), answer(&right), made];
         let requests = reconcile_against(true, answers).await;
         let patch = format!("PATCH {OWN}");
-        assert_eq!(asked(&requests)[2..4], [patch.as_str(), patch.as_str()]);
-        assert_eq!(requests[3].1["webhooks"], serde_json::to_value(&right).unwrap()["webhooks"]);
+        assert_eq!(asked(&requests)[3..5], [patch.as_str(), patch.as_str()]);
+        assert_eq!(requests[4].1["webhooks"], serde_json::to_value(&right).unwrap()["webhooks"]);
     }
 }
