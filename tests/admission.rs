@@ -3,6 +3,8 @@
 #![cfg(feature = "operator")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/damage.rs"]
+mod damage;
 #[path = "support/fixture.rs"]
 mod fixture;
 #[path = "admission/webhook.rs"]
@@ -463,4 +465,41 @@ async fn a_body_that_never_ends_is_not_waited_for_without_end() {
     let waited =
         tokio::time::timeout(Duration::from_secs(60), webhook.post("governed", Body::from_stream(never))).await;
     assert_eq!(waited.unwrap().status, StatusCode::REQUEST_TIMEOUT);
+}
+
+#[tokio::test]
+async fn damage_never_makes_a_review_allowed() {
+    let webhook = usual();
+    let mut violating = unpinned();
+    violating["metadata"]["labels"] = json!({"app": "app"});
+    violating["spec"]["hostPID"] = json!(true);
+    violating["spec"]["containers"][0]["securityContext"] = json!({"privileged": true});
+    let mut conforming = pod();
+    conforming["metadata"]["labels"] = json!({"app": "app"});
+    let of = |operation: &str, object: &Value, old: &Value| {
+        review(operation, POD, "fbr-portal", json!({"object": object, "oldObject": old}))
+    };
+    let whole = damage::Whole {
+        refused: vec![of("CREATE", &violating, &Value::Null), of("UPDATE", &violating, &conforming)],
+        allowed: vec![of("CREATE", &conforming, &Value::Null)],
+        limit: BODY_LIMIT,
+    };
+    for (reviews, allowed) in [(&whole.refused, false), (&whole.allowed, true)] {
+        for review in reviews {
+            assert_eq!(webhook.review("governed", review).await.allowed(), allowed);
+        }
+    }
+    let mut random = damage::Random(0x0a3a_4a75);
+    for number in 0..1_600 {
+        let damaged = damage::damaged(&whole, number, &mut random);
+        let request = axum::http::Request::post(damaged.path).header("content-type", "application/json");
+        let request = request.body(Body::from(damaged.body.clone())).unwrap();
+        let response = tower::ServiceExt::oneshot(webhook.router.clone(), request).await.unwrap();
+        let status = response.status().as_u16();
+        let answer = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+        let wrong = damaged.wrong(status, &String::from_utf8_lossy(&answer));
+        let shown = String::from_utf8_lossy(&damaged.body[..damaged.body.len().min(3_000)]);
+        assert!(wrong.is_none(), "{number}, {}, at {}: {wrong:?} to {shown}", damaged.what, damaged.path);
+    }
+    assert!(!webhook.metrics().contains("amanat_admission_panics_total{"), "{}", webhook.metrics());
 }

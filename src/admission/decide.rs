@@ -30,6 +30,9 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
     }
     let namespace = &*request.namespace;
     let of_namespace = !matches!(kind, Kind::Namespace | Kind::CloudWorkload);
+    if namespace.is_empty() {
+        return Ok(Answer::undecodable(format!("the {kind} can't be judged, because the request names no namespace")));
+    }
     if of_namespace && state.settings.is_system(namespace) {
         return Ok(Answer::passed(Decision::System));
     }

@@ -29,6 +29,9 @@ pub(super) enum Malformed {
     /// An answer must carry the request's uid.
     #[error("the request of the AdmissionReview has no uid")]
     NoUid,
+    /// Nobody knows what is asked, so that nobody could say that it is harmless.
+    #[error("the request of the AdmissionReview has no kind, no resource or no operation that is known")]
+    NoQuestion,
 }
 
 impl Malformed {
@@ -40,6 +43,7 @@ impl Malformed {
             Self::OtherVersion => "other-version",
             Self::NoRequest => "no-request",
             Self::NoUid => "no-uid",
+            Self::NoQuestion => "no-question",
         }
     }
 }
@@ -158,6 +162,10 @@ pub(super) fn read(body: &[u8]) -> Result<Request<'_>, Malformed> {
     if request.uid.is_empty() {
         return Err(Malformed::NoUid);
     }
+    let operation_known = request.operation().is_some() || request.operation == "CONNECT";
+    if !operation_known || request.kind.kind.is_empty() || request.resource.resource.is_empty() {
+        return Err(Malformed::NoQuestion);
+    }
     Ok(request)
 }
 
@@ -181,8 +189,13 @@ mod tests {
         assert_eq!(category(&format!("{review}}}")), "no-request");
         assert_eq!(category(&format!(r#"{review},"request":null}}"#)), "no-request");
         assert_eq!(category(&format!(r#"{review},"request":{{}}}}"#)), "no-uid");
-        assert_eq!(category(&format!(r#"{review},"request":{{"uid":"u"}}}}"#)), "read");
-        assert_eq!(category(&format!(r#"{review},"request":{{"uid":"u"}}}} trailing"#)), "unreadable");
+        let asked = r#""uid":"u","operation":"CREATE","kind":{"kind":"Pod"},"resource":{"resource":"pods"}"#;
+        assert_eq!(category(&format!(r#"{review},"request":{{{asked}}}}}"#)), "read");
+        assert_eq!(category(&format!(r#"{review},"request":{{{asked}}}}} trailing"#)), "unreadable");
+        for (from, to) in [("CREATE", "CREATD"), (r#""operation""#, r#""operatioo""#), ("Pod", ""), ("pods", "")] {
+            let damaged = asked.replace(from, to);
+            assert_eq!(category(&format!(r#"{review},"request":{{{damaged}}}}}"#)), "no-question", "{damaged}");
+        }
         assert_eq!(
             category(r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview","request":{"uid":"u"}}"#),
             "other-version"
@@ -192,7 +205,7 @@ mod tests {
     #[test]
     fn fields_are_borrowed_and_escapes_still_read() {
         let body = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","name":"a\u0062",
-            "namespace":"n","operation":"UPDATE","userInfo":{"username":"x","groups":["g"]},"object":null,
+            "kind":{"kind":"Pod"},"resource":{"resource":"pods"},"namespace":"n","operation":"UPDATE","userInfo":{"username":"x","groups":["g"]},"object":null,
             "oldObject":{"a":1}}}"#;
         let request = read(body.as_bytes()).unwrap();
         assert!(matches!(request.namespace, Cow::Borrowed("n")));
@@ -206,8 +219,9 @@ mod tests {
     #[test]
     fn depth_costs_no_stack() {
         let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+        let asked = r#""uid":"u","operation":"CREATE","kind":{"kind":"Pod"},"resource":{"resource":"pods"}"#;
         let body = format!(
-            r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","object":{deep}}}}}"#
+            r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{{asked},"object":{deep}}}}}"#
         );
         assert!(read(body.as_bytes()).is_ok());
     }

@@ -48,7 +48,10 @@ fn kind(request: &Request<'_>) -> Option<Kind> {
         return (!PASSING_POD_SUBRESOURCES.contains(&subresource)).then_some(Kind::Pod);
     }
     match subresource {
-        "" => Kind::from_group_kind(&request.kind.group, &request.kind.kind),
+        // They name the same; where they don't, one that is known has to be judged.
+        "" => Kind::from_group_kind(&request.kind.group, &request.kind.kind).or_else(|| {
+            Kind::ALL.iter().copied().find(|kind| kind.group() == request.resource.group && kind.plural() == resource)
+        }),
         "scale" => {
             let scaled = Kind::ALL
                 .iter()

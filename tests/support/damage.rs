@@ -1,0 +1,409 @@
+//! Reviews that something has happened to on the way, made from whole ones by a seed, and what may be answered to them.
+//!
+//! They start from reviews that are refused for many reasons, so that no small change makes them admissible, or from
+//! reviews that are allowed, where the damage alone is reason enough. What would make another, valid request of them is
+//! left out: a namespace that isn't governed, another known operation, a subresource that is always admitted, a kind
+//! and a resource that are both unknown, the user.
+
+use serde_json::{Value, json};
+
+/// Where what judges Pods is served, and where what supplies them is.
+const JUDGING: [&str; 4] =
+    ["/validate/governed", "/validate/governed", "/validate/undeclared", "/validate/declarations"];
+const OTHERS: [&str; 3] = ["/validate/registry", "/mutate/supply", "/mutate/supply-undeclared"];
+
+/// What may be answered. A 4xx or a 5xx always may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Oracle {
+    /// No review: what was sent is none, or its envelope is broken.
+    NoReview,
+    /// A review with the request's uid that doesn't allow.
+    NotAllowed,
+    /// A review with the request's uid.
+    Answered,
+}
+
+/// A request's body, and where it goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Damaged {
+    /// What was done to it.
+    pub(crate) what: &'static str,
+    /// The path of the webhook.
+    pub(crate) path: &'static str,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+    /// What may be answered.
+    pub(crate) oracle: Oracle,
+}
+
+impl Damaged {
+    /// Why an answer is wrong, if it is.
+    pub(crate) fn wrong(&self, status: u16, answer: &str) -> Option<String> {
+        if (400..600).contains(&status) {
+            return answer.contains("\"allowed\":true").then(|| format!("a {status} that allows"));
+        }
+        if status != 200 {
+            return Some(format!("it is answered {status}"));
+        }
+        if self.oracle == Oracle::NoReview {
+            return Some(format!("what is no review is answered by one: {answer}"));
+        }
+        let Ok(review) = serde_json::from_str::<Value>(answer) else {
+            return Some(format!("the answer is no JSON: {answer}"));
+        };
+        let response = &review["response"];
+        if response["uid"].as_str().map(str::to_owned) != self.uid() {
+            return Some(format!("the uid is {} and not {:?}", response["uid"], self.uid()));
+        }
+        match (response["allowed"].as_bool(), self.oracle) {
+            (None, _) => Some(format!("the answer says nothing: {answer}")),
+            (Some(true), Oracle::NotAllowed) => Some(format!("it is allowed: {answer}")),
+            _ => None,
+        }
+    }
+
+    /// The request's uid; where the body is more than a reader of this test takes, the first that stands in it.
+    fn uid(&self) -> Option<String> {
+        if let Ok(review) = serde_json::from_slice::<Value>(&self.body) {
+            return review["request"]["uid"].as_str().map(str::to_owned);
+        }
+        let text = String::from_utf8_lossy(&self.body);
+        let (_, rest) = text.split_once("\"uid\":\"")?;
+        rest.split_once('"').map(|(uid, _)| uid.to_owned())
+    }
+}
+
+/// A generator whose whole state is a number (splitmix64).
+#[derive(Clone, Debug)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound.max(1) as u64).unwrap_or_default()
+    }
+
+    pub(crate) fn of<T: Clone>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())].clone()
+    }
+
+    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| self.next().to_le_bytes()[0]).collect()
+    }
+}
+
+/// What reviews are damaged.
+pub(crate) struct Whole {
+    /// Reviews of a governed namespace that are refused for several reasons.
+    pub(crate) refused: Vec<Value>,
+    /// Reviews of a governed namespace that are allowed.
+    pub(crate) allowed: Vec<Value>,
+    /// The most bytes that a body may have.
+    pub(crate) limit: usize,
+}
+
+type Damage = fn(&Whole, &mut Random) -> (&'static str, Vec<u8>, Oracle);
+
+/// Every kind of damage, by turns.
+const DAMAGES: [Damage; 16] = [
+    truncated, flipped, flipped, noise, removed, repeated, keys, numbers, deep, sized, encoding, uids, types, types,
+    unknown, versions,
+];
+
+/// The damaged request of a number.
+pub(crate) fn damaged(whole: &Whole, number: usize, random: &mut Random) -> Damaged {
+    let (what, body, oracle) = DAMAGES[number % DAMAGES.len()](whole, random);
+    let elsewhere = random.below(5) == 0;
+    let path = if elsewhere { random.of(&OTHERS) } else { random.of(&JUDGING) };
+    // There, a Pod that would be refused isn't judged.
+    let oracle = if elsewhere && oracle == Oracle::NotAllowed { Oracle::Answered } else { oracle };
+    Damaged { what, path, body, oracle }
+}
+
+fn any(whole: &Whole, random: &mut Random) -> Value {
+    if random.below(2) == 0 { random.of(&whole.refused) } else { random.of(&whole.allowed) }
+}
+
+fn truncated(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut body = any(whole, random).to_string().into_bytes();
+    body.truncate(random.below(body.len()));
+    ("truncated", body, Oracle::NoReview)
+}
+
+/// Where damage would make a valid request for another namespace: the values of the field, not its name.
+fn is_namespace(body: &[u8], at: usize) -> bool {
+    const KEY: &[u8] = b"\"namespace\":";
+    let start = at.saturating_sub(100);
+    let before = &body[start..at];
+    let Some(found) = before.windows(KEY.len()).rposition(|window| window == KEY) else { return false };
+    !before[found + KEY.len()..].contains(&b',')
+}
+
+/// A place that may be damaged, with as many bytes after it.
+fn place(body: &[u8], length: usize, random: &mut Random) -> usize {
+    loop {
+        let at = random.below(body.len().saturating_sub(length));
+        if (at..at + length + 1).all(|at| !is_namespace(body, at)) {
+            return at;
+        }
+    }
+}
+
+fn flipped(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut body = random.of(&whole.refused).to_string().into_bytes();
+    let at = place(&body, 1, random);
+    body[at] ^= 1 << random.below(8);
+    ("a bit flipped", body, Oracle::NotAllowed)
+}
+
+fn noise(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut body = random.of(&whole.refused).to_string().into_bytes();
+    let length = 1 + random.below(12);
+    let at = place(&body, length, random);
+    let bytes = random.bytes(length);
+    body[at..at + length].copy_from_slice(&bytes);
+    ("noise", body, Oracle::NotAllowed)
+}
+
+fn removed(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut body = random.of(&whole.refused).to_string().into_bytes();
+    let length = 1 + random.below(24);
+    let at = place(&body, length, random);
+    body.drain(at..at + length);
+    ("bytes removed", body, Oracle::NotAllowed)
+}
+
+fn repeated(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut body = random.of(&whole.refused).to_string().into_bytes();
+    let length = 1 + random.below(200).min(body.len() / 2);
+    let from = place(&body, length, random);
+    let piece = body[from..from + length].to_vec();
+    let at = place(&body, 1, random);
+    body.splice(at..at, piece);
+    ("bytes repeated", body, Oracle::NotAllowed)
+}
+
+/// A key twice in an object: readers differ in which one counts.
+fn keys(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let text = random.of(&whole.allowed).to_string();
+    let other = random.of(&whole.refused);
+    let request = &other["request"];
+    let (at, key, value) = random.of(&[
+        ("{\"", "apiVersion", json!("admission.k8s.io/v1")),
+        ("{\"", "request", request.clone()),
+        ("\"request\":{", "operation", json!("CONNECT")),
+        ("\"request\":{", "namespace", json!("default")),
+        ("\"request\":{", "uid", json!("another")),
+        ("\"request\":{", "object", request["object"].clone()),
+        ("\"request\":{", "kind", json!({"group": "", "version": "v1", "kind": "ConfigMap"})),
+        ("\"request\":{", "userInfo", json!({"username": "other"})),
+        ("\"object\":{", "spec", request["object"]["spec"].clone()),
+        ("\"object\":{", "metadata", json!({"name": "other"})),
+    ]);
+    let start = text.find(at).unwrap_or_default() + at.trim_end_matches('"').len();
+    let body = format!("{}\"{key}\":{value},{}", &text[..start], &text[start..]);
+    // An object is decoded after its envelope: its refusal is a review.
+    let oracle = if at == "\"object\":{" { Oracle::NotAllowed } else { Oracle::NoReview };
+    ("a key twice", body.into_bytes(), oracle)
+}
+
+fn numbers(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut review = random.of(&whole.refused);
+    let pointer = random.of(&["/request/uid", "/request/dryRun", "/request/object/spec", "/request/operation"]);
+    set(&mut review, pointer, json!("NUMBER"));
+    let number = random.of(&[
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "-0",
+        "00",
+        "1.",
+        ".5",
+        "+1",
+        "0x10",
+        "1e",
+        "1e999",
+        "-1e-999",
+        "1_000",
+        "99999999999999999999999999",
+        "0.1e+",
+        "１",
+    ]);
+    ("numbers", review.to_string().replace("\"NUMBER\"", number).into_bytes(), Oracle::NotAllowed)
+}
+
+fn deep(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut review = any(whole, random);
+    // An object with a field that nobody knows may be right; a list is so nowhere here.
+    let (open, close) = random.of(&[("[", "]"), ("{\"a\":", "}")]);
+    let objects = ["/request/object", "/request/object/metadata/labels", "/request/uid", "/kind", "/request", ""];
+    let lists = ["/request/object/spec", "/request/object/metadata", "/request/userInfo", "/request/operation"];
+    let pointer = if open == "[" && random.below(2) == 0 { random.of(&lists) } else { random.of(&objects) };
+    set(&mut review, pointer, json!("DEEP"));
+    let levels = random.of(&[130, 1_000, 20_000, 100_000]);
+    let unclosed = random.below(4) == 0;
+    let middle = if open == "[" { "" } else { "1" };
+    let end = if unclosed { String::new() } else { close.repeat(levels) };
+    let bomb = format!("{}{middle}{end}", open.repeat(levels));
+    let oracle = if unclosed { Oracle::NoReview } else { Oracle::NotAllowed };
+    ("nested deeply", review.to_string().replace("\"DEEP\"", &bomb).into_bytes(), oracle)
+}
+
+fn sized(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut body = random.of(&whole.refused).to_string().into_bytes();
+    // Large ones are rare: their bytes are what a storm of them costs.
+    let size = match random.below(40) {
+        0 => whole.limit + 1,
+        1 => whole.limit,
+        2 => whole.limit + random.below(whole.limit / 8),
+        _ => random.below(whole.limit / 64),
+    };
+    let over = size > whole.limit;
+    body.resize(size.max(body.len()), b' ');
+    ("blown up", body, if over { Oracle::NoReview } else { Oracle::NotAllowed })
+}
+
+fn encoding(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut review = any(whole, random);
+    let pointer = random.of(&["/request/uid", "/request/name", "/request/userInfo/username", "/request/object/kind"]);
+    set(&mut review, pointer, json!("ODD"));
+    let text = review.to_string();
+    let within = |bytes: &[u8]| -> Vec<u8> {
+        let at = text.find("ODD").unwrap_or_default();
+        [&text.as_bytes()[..at], bytes, &text.as_bytes()[at + 3..]].concat()
+    };
+    let body = match random.below(9) {
+        0 => within(b"\xff\xfe"),
+        1 => within(b"\xc0\xaf"),
+        2 => within(b"\xed\xa0\x80"),
+        3 => within(b"\xf4\x90\x80\x80"),
+        4 => within(b"\x00"),
+        5 => within(b"line\nbreak"),
+        6 => [b"\xef\xbb\xbf".as_slice(), text.as_bytes()].concat(),
+        7 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        // In a field of the envelope: an object's own is skipped where nothing reads it.
+        _ if pointer != "/request/object/kind" => within(b"\\ud800"),
+        _ => within(b"\\u12"),
+    };
+    ("another encoding", body, Oracle::NoReview)
+}
+
+/// Odd uids, and odd names. Those that are texts are answered, by themselves.
+fn uids(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut review = random.of(&whole.refused);
+    let odd = random.of(&[
+        json!("\u{202e}\u{0}\u{1f4a3}\u{fffd}\u{2028}"),
+        json!("\"},\"allowed\":true,{\""),
+        json!("\\u0041\r\n\t"),
+        json!(" "),
+        json!("x".repeat(100_000)),
+        json!("ﷺ".repeat(1_000)),
+        json!(""),
+        json!(7),
+        json!(null),
+        json!(["a"]),
+    ]);
+    let pointer = random.of(&["/request/uid", "/request/name", "/request/object/metadata/name"]);
+    let of_envelope = pointer != "/request/object/metadata/name";
+    let none = !odd.is_string() && of_envelope || odd == "" && pointer == "/request/uid";
+    set(&mut review, pointer, odd);
+    ("odd uids and names", review.to_string().into_bytes(), if none { Oracle::NoReview } else { Oracle::NotAllowed })
+}
+
+/// A field of another type, in the envelope or where the object is judged.
+fn types(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut review = any(whole, random);
+    let pointer = random.of(&[
+        "/apiVersion",
+        "/kind",
+        "/request",
+        "/request/uid",
+        "/request/kind",
+        "/request/kind/kind",
+        "/request/resource",
+        "/request/resource/resource",
+        "/request/resource/group",
+        "/request/name",
+        "/request/namespace",
+        "/request/operation",
+        "/request/userInfo/username",
+        "/request/object",
+        "/request/object/metadata",
+        "/request/object/metadata/labels",
+        "/request/object/spec",
+    ]);
+    let value = random.of(&[json!(true), json!(7), json!(-1.5), json!("x"), json!([[1]]), json!([{"a": null}])]);
+    // A text is right where a text is due.
+    let text = !matches!(
+        pointer,
+        "/request/uid"
+            | "/request/name"
+            | "/request/namespace"
+            | "/request/userInfo/username"
+            | "/request/kind/kind"
+            | "/request/resource/resource"
+            | "/request/resource/group"
+    );
+    let value = if value == "x" && !text { json!(7) } else { value };
+    set(&mut review, pointer, value);
+    let oracle = if pointer.starts_with("/request/object") { Oracle::NotAllowed } else { Oracle::NoReview };
+    ("another type", review.to_string().into_bytes(), oracle)
+}
+
+fn unknown(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut review = random.of(&whole.refused);
+    let name = random.of(&["nova", "PODS", "pod/", "*", "\u{1f4a3}", "../pods"]);
+    let pointer = random.of(&[
+        "/request/operation",
+        "/request/kind/kind",
+        "/request/resource/resource",
+        "/request/kind/group",
+        "both",
+    ]);
+    let oracle = match pointer {
+        "/request/operation" => Oracle::NoReview,
+        "both" => {
+            set(&mut review, "/request/kind/kind", json!(name));
+            set(&mut review, "/request/resource/resource", json!(name));
+            Oracle::Answered
+        }
+        _ => Oracle::NotAllowed,
+    };
+    set(&mut review, pointer, json!(name));
+    if pointer == "/request/kind/kind" && review["request"]["resource"]["resource"] == "pods" {
+        let subresource = random.of(&["nova", "resize", "Status", "status/", "\u{0}"]);
+        if let Some(request) = review["request"].as_object_mut() {
+            request.insert("subResource".to_owned(), json!(subresource));
+        }
+    }
+    ("unknown names", review.to_string().into_bytes(), oracle)
+}
+
+fn versions(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut review = any(whole, random);
+    let (pointer, value) = random.of(&[
+        ("/apiVersion", "admission.k8s.io/v1beta1"),
+        ("/apiVersion", "admission.k8s.io/v2"),
+        ("/apiVersion", "admission.k8s.io/V1"),
+        ("/apiVersion", "v1"),
+        ("/apiVersion", ""),
+        ("/kind", "admissionreview"),
+        ("/kind", "SubjectAccessReview"),
+        ("/kind", ""),
+    ]);
+    set(&mut review, pointer, json!(value));
+    ("another version", review.to_string().into_bytes(), Oracle::NoReview)
+}
+
+fn set(review: &mut Value, pointer: &str, value: Value) {
+    if let Some(found) = review.pointer_mut(pointer) {
+        *found = value;
+    }
+}
