@@ -8,7 +8,8 @@ mod fixture;
 use amanat::control::{Regime, Standing};
 use amanat::engine::{Declaration, NamespaceFacts, governance, standing};
 use fixture::{Registry, declaration, engine, instant, provider};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 struct Asked {
@@ -207,4 +208,46 @@ fn a_cap_holds_in_its_namespaces_until_its_instant() {
     let capped = stand(&engine.regime, &registry, &asked, now);
     let next = governance::next_instant(&capped, Some(&declaration(json!({}))), &registry, now);
     assert_eq!(next, Some(instant("06-01T00:00:00")), "the nearest instant at which it may stand otherwise");
+}
+
+proptest! {
+    /// The leader's clock and that of the replica that decides are off by some seconds each, either way. `passed` is the
+    /// time since the change, by neither of them.
+    #[test]
+    fn skewed_clocks_loosen_nothing(leader in -5_i64..=5, replica in -5_i64..=5, passed in 0_i64..90) {
+        const LENGTH: i64 = 60;
+        let engine = engine(json!({"graceOnRaise": "60s", "graceOnSuspension": "60s"}));
+        let change = instant("06-01T00:00:00");
+        let after = |seconds: i64| change + SignedDuration::from_secs(seconds);
+        let spec = declaration(json!({}));
+        let mut registry = Registry::usual();
+        registry.providers.insert("ntc".to_owned(), provider(json!({"state": "Suspended"})));
+        let stand = |registry: &Registry, recorded: Option<Timestamp>, now: Timestamp| {
+            let declaration = Declaration {
+                spec: &spec,
+                created: Some(instant("01-01T00:00:00")),
+                recorded_class: Some("Restricted"),
+                class_since: recorded,
+                unacceptable_since: recorded,
+            };
+            let facts = NamespaceFacts {
+                name: "a", system: false, label: Some("Restricted"), declaration: Some(declaration) };
+            standing(&engine.regime, &facts, registry, now).governed().unwrap().clone()
+        };
+        let (recorded, now) = (after(leader), after(passed + replica));
+        let governed = stand(&registry, Some(recorded), now);
+        for grace in [governed.raise, governed.suspension].into_iter().flatten() {
+            prop_assert!(passed < LENGTH + leader - replica, "it ends by the clocks that know of it");
+            prop_assert!(grace.from <= recorded && grace.from <= now, "nothing made since is older: {:?}", grace);
+        }
+        prop_assert!(passed < LENGTH + 10 || (governed.raise, governed.suspension) == (None, None));
+        // What is recorded decides no acceptance and no class.
+        let unrecorded = stand(&registry, None, now);
+        prop_assert_eq!((&governed.acceptance, governed.rank), (&unrecorded.acceptance, unrecorded.rank));
+        // A registration that ran out is over everywhere once the slowest clock is there.
+        registry.providers.insert("ntc".to_owned(), provider(json!({"validUntil": change.to_string()})));
+        let accepted = stand(&registry, Some(recorded), now).acceptance.accepted();
+        prop_assert_eq!(accepted, passed + replica < 0);
+        prop_assert!(passed < 5 || !accepted);
+    }
 }

@@ -8,6 +8,9 @@ mod controls;
 mod crds;
 mod explain;
 pub mod inputs;
+#[cfg(test)]
+#[cfg(feature = "operator")]
+mod instants;
 mod judge;
 mod objects;
 #[cfg(feature = "operator")]

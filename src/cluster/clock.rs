@@ -54,6 +54,11 @@ impl ManualClock {
         Self(std::sync::Mutex::new((now.parse().unwrap(), Duration::ZERO)))
     }
 
+    /// Somebody sets the wall clock; no time passes.
+    pub(crate) fn set(&self, now: &str) {
+        self.0.lock().unwrap().0 = now.parse().unwrap();
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         let mut time = self.0.lock().unwrap();
         time.0 += by;

@@ -378,6 +378,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_wall_clock_that_is_set_moves_no_lease() {
+        let bench = Bench::new();
+        let (mut a, mut b) = (bench.candidate("a"), bench.candidate("b"));
+        a.attempt().await.unwrap();
+        b.attempt().await.unwrap();
+        bench.clock.set("2030-01-01T00:00:00Z");
+        assert!(a.fence.is_leader(), "forward");
+        assert!(!b.attempt().await.unwrap(), "forward");
+        bench.pass(9);
+        bench.clock.set("2020-01-01T00:00:00Z");
+        assert!(a.fence.is_leader(), "back");
+        bench.pass(1);
+        assert!(!a.fence.is_leader(), "back: the deadline holds");
+        assert!(!b.attempt().await.unwrap(), "back: seen renewed 10 seconds ago");
+        bench.pass(5);
+        assert!(b.attempt().await.unwrap(), "15 seconds later, by whichever date");
+    }
+
+    #[tokio::test]
     async fn an_error_opens_nothing_and_closes_nothing_before_the_deadline() {
         let bench = Bench::new();
         let mut a = bench.candidate("a");

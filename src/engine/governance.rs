@@ -94,7 +94,9 @@ fn suspension(regime: &Regime, facts: &NamespaceFacts<'_>, context: &dyn Context
     grace(from, regime.grace_on_suspension, now)
 }
 
+/// What was recorded by a clock that is ahead of this one counts as now: nothing made since is older than it.
 fn grace(from: Timestamp, length: SignedDuration, now: Timestamp) -> Option<Grace> {
+    let from = from.min(now);
     let until = from.checked_add(length).ok()?;
     (now < until).then_some(Grace { from, until })
 }
