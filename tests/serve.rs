@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amanat::cluster::{Clock, SystemClock};
+use amanat::serve::tls::Phase;
 use amanat::serve::{Certificate, ServedCertificate, tls};
 use axum::Router;
 use axum::routing::get;
@@ -32,7 +33,7 @@ const REQUEST: &[u8] = b"GET /ok HTTP/1.1\r\nhost: a\r\n\r\n";
 struct Server {
     address: SocketAddr,
     connector: TlsConnector,
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     served: tokio::task::JoinHandle<()>,
     /// Lets the requests of `/slow` end.
     release: Arc<Notify>,
@@ -58,7 +59,7 @@ impl Server {
         certificate.set(made).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, stopped) = watch::channel(false);
+        let (phase, phases) = watch::channel(Phase::Serve);
         let (release, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (ends, begins) = (Arc::clone(&release), Arc::clone(&begun));
         let slow = move || async move {
@@ -68,8 +69,8 @@ impl Server {
         };
         let router = Router::new().route("/ok", get(|| async { "ok" })).route("/slow", get(slow));
         let config = tls::config(certificate).unwrap();
-        let served = tokio::spawn(tls::serve(listener, config, router, stopped));
-        Self { address, connector: TlsConnector::from(Arc::new(client)), stop, served, release, begun }
+        let served = tokio::spawn(tls::serve(listener, config, router, phases));
+        Self { address, connector: TlsConnector::from(Arc::new(client)), phase, served, release, begun }
     }
 
     async fn connect(&self) -> TlsStream<TcpStream> {
@@ -145,11 +146,50 @@ async fn at_the_end_requests_in_flight_are_answered_and_idle_connections_closed(
     busy.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     tokio::time::timeout(PATIENCE, server.begun.notified()).await.unwrap();
 
-    server.stop.send(true).unwrap();
+    server.phase.send(Phase::Close).unwrap();
     closed(idle).await;
     server.release.notify_one();
     let answer = read_until(&mut busy, "slow").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     tokio::time::timeout(PATIENCE, server.served).await.unwrap().unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn who_uses_a_kept_connection_of_a_replica_that_retires_is_answered_and_sent_elsewhere() {
+    let server = Server::start().await;
+    let mut kept = [server.connect().await, server.connect().await];
+    for stream in &mut kept {
+        stream.write_all(REQUEST).await.unwrap();
+        let answer = read_until(stream, "ok").await;
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
+    for (phase, mut stream) in [Phase::Retire, Phase::Leave].into_iter().zip(kept) {
+        server.phase.send(phase).unwrap();
+        let new = server.connect().await;
+        for stream in [&mut stream, &mut { new }] {
+            stream.write_all(REQUEST).await.unwrap();
+            let answer = read_until(stream, "ok").await;
+            assert!(answer.contains("connection: close"), "{phase:?}: {answer}");
+        }
+        closed(stream).await;
+    }
+    tokio::time::timeout(PATIENCE, server.served).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_replica_leaves_when_the_last_connection_is_gone_and_not_before() {
+    let server = Server::start().await;
+    let mut idle = server.connect().await;
+    idle.write_all(REQUEST).await.unwrap();
+    read_until(&mut idle, "ok").await;
+    server.phase.send(Phase::Leave).unwrap();
+    for _ in 0..3 {
+        let mut other = server.connect().await;
+        other.write_all(REQUEST).await.unwrap();
+        read_until(&mut other, "ok").await;
+    }
+    assert!(!server.served.is_finished(), "a connection is open");
+    drop(idle);
+    tokio::time::timeout(PATIENCE, server.served).await.unwrap().unwrap();
 }

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
+use axum::http::header::USER_AGENT;
 use clap::Args;
 use jiff::SignedDuration;
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use prometheus_client::registry::Registry;
@@ -19,9 +22,10 @@ use tracing_subscriber::EnvFilter;
 use super::{Error, Status};
 use crate::admission::{self, AdmissionState};
 use crate::cluster::election::Election;
-use crate::cluster::{Clock, Fence, Index, LiveLookup, Settings, SystemClock, Writer};
+use crate::cluster::{Clock, Fence, FenceLayer, Index, LiveLookup, Settings, SystemClock, Writer};
 use crate::reconcile::{self, Reconciler, Serving};
 use crate::serve::certificate::{self, Folder, Keeper, Lifetimes, Source};
+use crate::serve::tls::Phase;
 use crate::serve::{self, Known, Readiness, ServedCertificate, health, tls};
 
 /// Name of the Lease.
@@ -81,7 +85,8 @@ pub struct OperatorArgs {
     /// The ClusterRole that owns the webhook configuration
     #[arg(long, value_name = "NAME", default_value = "amanat-anchor")]
     pub anchor: String,
-    /// Seconds that the webhook goes on serving after SIGTERM, until the API server sends elsewhere
+    /// Seconds that the webhook takes new connections after SIGTERM at least, until the API server sends elsewhere; those
+    /// that are open are served until it lets go of them, which takes 90 seconds at most
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=300))]
     pub drain: u64,
 }
@@ -145,7 +150,8 @@ fn log() {
 async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
     let settings = Arc::new(args.settings());
     let names = args.names(&settings)?;
-    let client = client(args).await?;
+    let config = config(args).await?;
+    let client = client(config.clone())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let webhook = listen(args.webhook_address, "--webhook-address").await?;
     let plain = listen(args.health_address, "--health-address").await?;
@@ -153,14 +159,14 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
 
     let (stop, stopping) = watch::channel(false);
     let (retire, retired) = watch::channel(false);
-    let (close, closing) = watch::channel(false);
+    let (phase, phases) = watch::channel(Phase::Serve);
     let index = Arc::new(Index::new());
     let served = Arc::new(ServedCertificate::default());
     let lifetimes = Lifetimes { ca: args.certificate_ca_validity, leaf: args.certificate_leaf_validity };
     let known = Arc::new(Known::new(names, &lifetimes, Arc::clone(&clock), Arc::clone(&served)));
     let readiness = Readiness::new(Arc::clone(&index), Arc::clone(&known), stopping.clone());
     let fence = Fence::new(Arc::clone(&clock));
-    let writer = Writer::new(client.clone(), fence.clone());
+    let writer = Writer::new(fenced(config, fence.clone())?, fence.clone());
     let election =
         Election::new(client.clone(), &settings.namespace, LEASE, &settings.identity, Arc::clone(&clock), fence);
     let leading = election.subscribe();
@@ -205,7 +211,7 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
     });
     tasks.spawn(certificate::follow(client.clone(), known));
     tasks.spawn(keeper.run(leading.clone()));
-    let mut serving = tokio::spawn(tls::serve(webhook, config, admission::router(Arc::new(state)), closing));
+    let mut serving = tokio::spawn(tls::serve(webhook, config, admission::router(Arc::new(state)), phases));
     let mut candidate = tokio::spawn(election.run(retired));
     tasks.spawn(reconcile(reconciler, client, leading, stopping, retire));
     tracing::info!(address = %args.webhook_address, "serving");
@@ -218,17 +224,19 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
     };
     // Not ready from here on, and no writer any more; what the API server still sends is answered.
     let _ = stop.send(true);
+    let _ = phase.send(Phase::Retire);
     if !candidate.is_finished() {
         let _ = tokio::time::timeout(RETIRE, candidate).await;
     }
     if died.is_none() {
         tracing::info!(seconds = args.drain, "stopping: serving on while the API server turns to others");
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(args.drain)) => {}
+            () = drain(&phase, Duration::from_secs(args.drain)) => {}
+            _ = &mut serving => {}
             () = signals.next() => {}
         }
     }
-    let _ = close.send(true);
+    let _ = phase.send(Phase::Close);
     if !serving.is_finished() {
         let _ = serving.await;
     }
@@ -236,6 +244,13 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
         None => Ok(Status::Clean),
         Some(task) => Err(Error::Internal(format!("{task} has ended, which it should not: the operator ends too"))),
     }
+}
+
+/// Goes on until the webhook has ended by itself.
+async fn drain(phase: &watch::Sender<Phase>, least: Duration) {
+    tokio::time::sleep(least).await;
+    let _ = phase.send(Phase::Leave);
+    std::future::pending::<()>().await;
 }
 
 fn serving_when(readiness: Readiness) -> Serving {
@@ -281,7 +296,7 @@ async fn reconcile(
     "reconcile"
 }
 
-async fn client(args: &OperatorArgs) -> Result<Client, Error> {
+async fn config(args: &OperatorArgs) -> Result<Config, Error> {
     let mut config = match &args.kubeconfig {
         Some(file) => {
             let wrong = |error: kube::config::KubeconfigError| {
@@ -294,7 +309,26 @@ async fn client(args: &OperatorArgs) -> Result<Client, Error> {
             .map_err(|error| Error::Usage(format!("not in a Pod ({error}): pass --kubeconfig FILE")))?,
     };
     config.connect_timeout = Some(Duration::from_secs(5));
-    Client::try_from(config).map_err(|error| Error::Usage(format!("the API server's address or credentials: {error}")))
+    // By it the API server's audit log tells the replicas apart.
+    let agent = HeaderValue::from_str(&format!("amanat/{} ({})", env!("CARGO_PKG_VERSION"), args.name))
+        .map_err(|_| Error::Usage("--name: not fit for a header".to_owned()))?;
+    config.headers.push((USER_AGENT, agent));
+    Ok(config)
+}
+
+fn client(config: Config) -> Result<Client, Error> {
+    Client::try_from(config).map_err(unusable)
+}
+
+/// A client whose writes pass the fence. It repeats nothing by itself: what failed is looked at anew.
+fn fenced(mut config: Config, fence: Fence) -> Result<Client, Error> {
+    config.default_retry = false;
+    let builder = ClientBuilder::try_from(config).map_err(unusable)?;
+    Ok(builder.with_layer(&FenceLayer::new(fence)).build())
+}
+
+fn unusable(error: kube::Error) -> Error {
+    Error::Usage(format!("the API server's address or credentials: {error}"))
 }
 
 async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Error> {

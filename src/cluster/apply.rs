@@ -1,6 +1,9 @@
 //! Writing: only by the leader, by server-side apply, and a status only when it changed.
 
 use std::fmt::Debug;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use kube::api::{Api, Patch, PatchParams};
@@ -66,6 +69,7 @@ impl From<kube::Error> for ApplyError {
                 400 | 422 => Self::Invalid(status.message.clone()),
                 _ => Self::Failed(Box::new(error)),
             },
+            kube::Error::Service(cause) if cause.is::<NotLeader>() => Self::NotLeader(NotLeader),
             _ => Self::Failed(Box::new(error)),
         }
     }
@@ -144,14 +148,19 @@ impl Writer {
 
     /// Runs a write, when this replica leads, for no longer than it leads.
     ///
+    /// The fence is asked before every step of it. A timer alone would not do: in a process that was stopped and goes
+    /// on, a connection that is there by now, or a retry that is due, may be seen before the timer is.
+    ///
     /// # Errors
     /// When this replica doesn't lead, the lease runs out meanwhile, or the write fails.
     pub async fn within<T>(&self, write: impl Future<Output = kube::Result<T>>) -> Result<T, ApplyError> {
         let left = self.fence.check()?;
-        match tokio::time::timeout(left.min(LONGEST_WRITE), write).await {
-            Ok(result) => Ok(result?),
-            Err(_) => Err(ApplyError::Deadline),
-        }
+        let mut write = pin!(write);
+        let fenced = poll_fn(|context| match self.fence.check() {
+            Ok(_) => write.as_mut().poll(context).map_err(ApplyError::from),
+            Err(closed) => Poll::Ready(Err(closed.into())),
+        });
+        tokio::time::timeout(left.min(LONGEST_WRITE), fenced).await.unwrap_or(Err(ApplyError::Deadline))
     }
 }
 
@@ -218,6 +227,25 @@ mod tests {
         clock.advance(Duration::from_secs(10));
         let error = writer.status(&api, &entity(), None, &status(1)).await.unwrap_err();
         assert_eq!(error.category(), "not-leader");
+    }
+
+    #[tokio::test]
+    async fn a_write_that_was_begun_in_time_goes_no_step_further_afterwards() {
+        let (writer, _, clock, _server) = writer(true);
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let sent = std::cell::Cell::new(false);
+        let write = async {
+            let _ = gone.await;
+            sent.set(true);
+            Ok(())
+        };
+        let stopped = async {
+            clock.advance(Duration::from_secs(10));
+            go.send(()).unwrap();
+        };
+        let (written, ()) = tokio::join!(writer.within(write), stopped);
+        assert_eq!(written.unwrap_err().category(), "not-leader");
+        assert!(!sent.get(), "what it waited for came while the process stood still, and it went on");
     }
 
     #[tokio::test]
