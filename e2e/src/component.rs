@@ -42,6 +42,14 @@ impl Component {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Changes the value of an argument `NAME=VALUE`, as from the next start.
+    pub fn set_argument(&mut self, name: &str, value: &str) -> Result<()> {
+        let is_it = |argument: &&mut String| argument.split_once('=').is_some_and(|(found, _)| found == name);
+        let found = self.arguments.iter_mut().find(is_it);
+        *found.with_context(|| format!("{} has no argument {name}", self.name))? = format!("{name}={value}");
+        Ok(())
+    }
+
     /// The component's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -100,10 +108,21 @@ impl Component {
 
     /// Asks it to end by SIGTERM, and waits for that.
     pub async fn terminate(&mut self, deadline: Duration) -> Result<ExitStatus> {
-        let running = self.running.as_mut().with_context(|| format!("{} isn't started", self.name))?;
+        self.ask_to_end()?;
+        self.ended(deadline).await
+    }
+
+    /// SIGTERM.
+    pub fn ask_to_end(&self) -> Result<()> {
+        let running = self.running.as_ref().with_context(|| format!("{} isn't started", self.name))?;
         let process = i32::try_from(running.child.id()).ok().and_then(rustix::process::Pid::from_raw);
         let process = process.context("the child has no process id")?;
-        rustix::process::kill_process(process, rustix::process::Signal::TERM).context("send SIGTERM")?;
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).context("send SIGTERM")
+    }
+
+    /// Waits until it has ended after it was asked to.
+    pub async fn ended(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        let running = self.running.as_mut().with_context(|| format!("{} isn't started", self.name))?;
         let status = until(deadline, format!("{} to end after SIGTERM", self.name), async || {
             running.child.try_wait()?.context("still running")
         })

@@ -1,6 +1,7 @@
 //! The control plane's five processes on free loopback ports, with a throw-away data folder.
 
-use std::net::TcpListener;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,8 +13,12 @@ use crate::net;
 use crate::pki::{self, Authority, Identity};
 use crate::waiting::until;
 
+/// An address that no machine has, for an API server that publishes one.
+pub const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10));
+
 const START: Duration = Duration::from_secs(180);
 const ATTEMPTS: usize = 3;
+const AFTER_THE_APISERVER: [&str; 3] = ["controller-manager", "scheduler", "kwok"];
 
 /// Who writes the addresses of the API server into the EndpointSlice `default/kubernetes`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,8 +26,9 @@ pub enum Endpoints {
     /// Nobody: a test writes them itself.
     #[default]
     None,
-    /// The API server, by its lease reconciler, with the documentation address 192.0.2.10 (it refuses loopback).
-    Lease,
+    /// The API server, by its lease reconciler, with this address (it refuses loopback). Where the machine has it, the
+    /// API server is reached by it too.
+    Lease(IpAddr),
 }
 
 /// What differs between control planes.
@@ -39,11 +45,14 @@ pub struct Options {
 /// A running control plane. It ends when it is dropped, or when this process ends in whatever way.
 pub struct ControlPlane {
     components: Vec<Component>,
+    /// Where each says whether it is healthy.
+    health: BTreeMap<String, String>,
     folder: PathBuf,
     endpoint: Endpoint,
     authority: Authority,
 }
 
+#[derive(Clone, Copy)]
 struct Ports {
     etcd: u16,
     peers: u16,
@@ -73,29 +82,37 @@ impl ControlPlane {
     async fn start_once(binary: &Path, folder: &Path, options: &Options) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
         let ports = Ports::free()?;
-        let server = format!("https://127.0.0.1:{}", ports.apiserver);
+        let host = match options.endpoints {
+            Endpoints::Lease(address) if is_ours(address) => address.to_string(),
+            _ => "127.0.0.1".to_owned(),
+        };
+        let server = format!("https://{host}:{}", ports.apiserver);
         let authority = Authority::new("e2e")?;
-        let hosts =
-            ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "10.96.0.1"];
+        let service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "10.96.0.1"];
+        let hosts = [&["127.0.0.1", "localhost", host.as_str()], service.as_slice()].concat();
         let serving = authority.server("kube-apiserver", &hosts)?;
+        let health = [
+            ("etcd", format!("http://127.0.0.1:{}/health", ports.etcd)),
+            ("apiserver", format!("{server}/readyz")),
+            ("controller-manager", format!("https://127.0.0.1:{}/healthz", ports.controller_manager)),
+            ("scheduler", format!("https://127.0.0.1:{}/healthz", ports.scheduler)),
+            ("kwok", format!("http://127.0.0.1:{}/healthz", ports.kwok)),
+        ];
+        let health = health.into_iter().map(|(name, url)| (name.to_owned(), url)).collect();
         let endpoint = Endpoint { server, authority: authority.certificate().to_owned() };
-        let mut plane = Self { components: Vec::new(), folder: folder.to_owned(), endpoint, authority };
+        let mut plane = Self { components: Vec::new(), health, folder: folder.to_owned(), endpoint, authority };
         plane.write_files(&serving)?;
 
         plane.run(binary, "etcd", plane.etcd(&ports))?;
-        plane.healthy("etcd", &format!("http://127.0.0.1:{}/health", ports.etcd)).await?;
+        plane.healthy("etcd").await?;
         plane.run(binary, "apiserver", plane.apiserver(&ports, options))?;
-        plane.healthy("apiserver", &format!("{}/readyz", plane.endpoint.server)).await?;
+        plane.healthy("apiserver").await?;
         plane.grant_kwok(binary).await?;
         plane.run(binary, "controller-manager", plane.controller_manager(&ports))?;
         plane.run(binary, "scheduler", plane.scheduler(&ports))?;
         plane.run(binary, "kwok", plane.kwok(&ports))?;
-        for (name, url) in [
-            ("controller-manager", format!("https://127.0.0.1:{}/healthz", ports.controller_manager)),
-            ("scheduler", format!("https://127.0.0.1:{}/healthz", ports.scheduler)),
-            ("kwok", format!("http://127.0.0.1:{}/healthz", ports.kwok)),
-        ] {
-            plane.healthy(name, &url).await?;
+        for name in AFTER_THE_APISERVER {
+            plane.healthy(name).await?;
         }
         Ok(plane)
     }
@@ -131,8 +148,43 @@ impl ControlPlane {
         let apiserver = self.component("apiserver")?;
         apiserver.kill();
         apiserver.start()?;
-        let url = format!("{}/readyz", self.endpoint.server);
-        self.healthy("apiserver", &url).await
+        self.healthy("apiserver").await
+    }
+
+    /// Kills etcd, starts it again on its data, and waits until the API server is ready again.
+    pub async fn restart_etcd(&mut self) -> Result<()> {
+        let etcd = self.component("etcd")?;
+        etcd.kill();
+        etcd.start()?;
+        self.healthy("etcd").await?;
+        self.healthy("apiserver").await
+    }
+
+    /// Kills every component.
+    pub fn kill(&mut self) {
+        for component in self.components.iter_mut().rev() {
+            component.kill();
+        }
+    }
+
+    /// Starts every component again, on the same ports and data, and waits until all are healthy.
+    pub async fn start_again(&mut self) -> Result<()> {
+        for name in ["etcd", "apiserver"] {
+            self.component(name)?.start()?;
+            self.healthy(name).await?;
+        }
+        for name in AFTER_THE_APISERVER {
+            self.component(name)?.start()?;
+        }
+        for name in AFTER_THE_APISERVER {
+            self.healthy(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes an argument of a component, as from its next start. It must have one with that name.
+    pub fn set_argument(&mut self, component: &str, name: &str, value: &str) -> Result<()> {
+        self.component(component)?.set_argument(name, value)
     }
 
     fn write_files(&self, serving: &Identity) -> Result<()> {
@@ -171,13 +223,14 @@ impl ControlPlane {
         Ok(())
     }
 
-    async fn healthy(&mut self, name: &str, url: &str) -> Result<()> {
+    async fn healthy(&mut self, name: &str) -> Result<()> {
+        let url = self.health.get(name).with_context(|| format!("no component is called {name}"))?.clone();
         let waited = until(START, format!("{name} to be healthy at {url}"), async || {
             // An ended process is no state that passes: the error is handed out as a value.
             if let Err(ended) = self.component(name)?.check() {
                 return Ok(Err(ended));
             }
-            let (status, body) = net::get(url).await?;
+            let (status, body) = net::get(&url).await?;
             ensure!(status == 200, "{status} {body}");
             Ok(Ok(()))
         });
@@ -214,13 +267,15 @@ impl ControlPlane {
     }
 
     fn apiserver(&self, ports: &Ports, options: &Options) -> Vec<String> {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
         let (reconciler, address) = match options.endpoints {
-            Endpoints::None => ("none", "127.0.0.1"),
-            Endpoints::Lease => ("lease", "192.0.2.10"),
+            Endpoints::None => ("none", loopback),
+            Endpoints::Lease(address) => ("lease", address),
         };
+        let bind = if is_ours(address) && address != loopback { IpAddr::from([0, 0, 0, 0]) } else { loopback };
         let mut arguments = vec![
             format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd),
-            "--bind-address=127.0.0.1".to_owned(),
+            format!("--bind-address={bind}"),
             format!("--advertise-address={address}"),
             format!("--endpoint-reconciler-type={reconciler}"),
             format!("--secure-port={}", ports.apiserver),
@@ -301,6 +356,11 @@ impl Ports {
         let [etcd, peers, apiserver, controller_manager, scheduler, kwok] = free_ports()?;
         Ok(Self { etcd, peers, apiserver, controller_manager, scheduler, kwok })
     }
+}
+
+/// Whether the machine itself has the address.
+fn is_ours(address: IpAddr) -> bool {
+    TcpListener::bind((address, 0)).is_ok()
 }
 
 /// Loopback ports that nobody listens on.

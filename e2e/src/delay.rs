@@ -17,7 +17,7 @@ use crate::pki::Authority;
 
 /// A TLS server that looks like the API server, and passes everything on; watch events arrive late.
 pub struct DelayProxy {
-    _server: Server,
+    server: Server,
     endpoint: Endpoint,
     delay: watch::Sender<Duration>,
     refused: Arc<Mutex<Option<String>>>,
@@ -38,7 +38,7 @@ impl DelayProxy {
         server.set_certificate(&authority.server("proxy", &["127.0.0.1"])?)?;
         let authority = authority.certificate().to_owned();
         let endpoint = Endpoint { server: format!("https://{}", server.address()), authority };
-        Ok(Self { _server: server, endpoint, delay, refused })
+        Ok(Self { server, endpoint, delay, refused })
     }
 
     /// What takes the API server's place in a kubeconfig.
@@ -51,6 +51,11 @@ impl DelayProxy {
     /// With [`Duration::MAX`] watches say nothing until another delay is set. Other requests pass at once.
     pub fn hold_watches(&self, delay: Duration) {
         self.delay.send_replace(delay);
+    }
+
+    /// Cuts every connection of the operator, its watches with them; it may connect again at once.
+    pub fn cut(&self) {
+        self.server.cut();
     }
 
     /// Answers 500 to GETs, other than watches, of a path that contains `text`; to none with `None`.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use self::stage::Stage;
 use crate::amanat::Amanat;
 use crate::cluster::{self, Cluster};
-use crate::controlplane::{Endpoints, Options};
+use crate::controlplane::{Endpoints, NOBODYS, Options};
 use crate::manifests;
 use crate::nodes;
 use crate::operator::amanat_binary;
@@ -52,7 +52,7 @@ pub async fn up() -> Result<()> {
 
 async fn start() -> Result<Cluster> {
     eprintln!("e2e: starting a control plane on this machine");
-    let options = Options { endpoints: Endpoints::Lease, ..Options::default() };
+    let options = Options { endpoints: Endpoints::Lease(NOBODYS), ..Options::default() };
     let cluster = if cluster::is_foreign() { Cluster::start().await? } else { Cluster::own(&options).await? };
     let ready = nodes::ready(cluster.client()).await?.len();
     eprintln!("e2e: {ready} nodes are Ready at {}", cluster.endpoint().server);

@@ -1,5 +1,10 @@
-//! What stands where the webhook's Service would stand: it alternates between the replicas, request by request.
+//! What stands where the webhook's Service would stand: it alternates between the replicas that are ready, request by
+//! request, or connection by connection.
 
+mod connections;
+mod probe;
+
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,13 +15,13 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::net::{self, Body, Certificates, Server};
 use crate::pki::Identity;
 use crate::waiting::until;
-
-const PROBE_EVERY: Duration = Duration::from_millis(200);
 
 /// A replica behind the forwarder.
 #[derive(Clone, Debug)]
@@ -50,34 +55,60 @@ pub struct Judged {
     pub allowed: Option<bool>,
 }
 
-/// A loopback server that ends TLS and passes each request to the next ready replica.
+/// A loopback server before the replicas.
+///
+/// A replica is asked for its readiness every second. One that says it isn't ready gets nothing new, and keeps what is
+/// connected; one that says nothing at all is given up, and what is connected is cut.
 pub struct Forwarder {
-    server: Server,
+    front: Front,
     url: String,
     state: Arc<Mutex<State>>,
-    probing: JoinHandle<()>,
+}
+
+enum Front {
+    /// Ends TLS.
+    Requests(Server),
+    /// Leaves TLS to the replicas.
+    Connections(JoinHandle<()>),
 }
 
 #[derive(Default)]
 struct State {
-    backends: Vec<(Backend, bool)>,
+    entries: Vec<Entry>,
+    added: u64,
     turn: usize,
     closes: bool,
     judged: Vec<Judged>,
 }
 
+struct Entry {
+    id: u64,
+    backend: Backend,
+    ready: bool,
+    answers: watch::Sender<bool>,
+}
+
 impl Forwarder {
-    /// Binds a free port; `host` is how the API server reaches this machine, usually `127.0.0.1`.
+    /// Binds a free port, ends TLS there, and passes each request on by itself; `host` is how the API server reaches this
+    /// machine, usually `127.0.0.1`.
     ///
-    /// It serves once it has a certificate.
+    /// It serves once it has a certificate, and knows what was judged.
     pub async fn bind(host: &str) -> Result<Self> {
         let state = Arc::new(Mutex::new(State::default()));
         let own = Arc::clone(&state);
         let handler: net::Handler = Arc::new(move |request| Box::pin(forward(Arc::clone(&own), request)));
-        let server = Server::bind(if host == "127.0.0.1" { host } else { "0.0.0.0" }, handler).await?;
-        let url = format!("https://{host}:{}", server.address().port());
-        let probing = tokio::spawn(probe(Arc::clone(&state)));
-        Ok(Self { server, url, state, probing })
+        let server = Server::bind(interface(host), handler).await?;
+        Ok(Self { url: url(host, server.address()), front: Front::Requests(server), state })
+    }
+
+    /// Binds a free port and passes connections on, as a Service does: TLS is between the API server and the replica, and
+    /// a connection that the API server keeps stays with its replica. Nothing is known of what is judged.
+    pub async fn bind_connections(host: &str) -> Result<Self> {
+        let listener = TcpListener::bind((interface(host), 0)).await.context("bind a port for the forwarder")?;
+        let url = url(host, listener.local_addr()?);
+        let state = Arc::new(Mutex::new(State::default()));
+        let accepting = tokio::spawn(connections::accept(listener, Arc::clone(&state)));
+        Ok(Self { front: Front::Connections(accepting), url, state })
     }
 
     /// What the webhook configuration has as its URL, without a path.
@@ -85,14 +116,20 @@ impl Forwarder {
         &self.url
     }
 
-    /// Where its leaf is set by someone else.
+    /// Where its leaf is set by someone else, as far as it ends TLS.
     pub fn certificates(&self) -> Certificates {
-        self.server.certificates()
+        match &self.front {
+            Front::Requests(server) => server.certificates(),
+            Front::Connections(_) => Certificates::default(),
+        }
     }
 
-    /// The leaf that it serves with.
+    /// The leaf that it serves with, where it ends TLS.
     pub fn set_certificate(&self, identity: &Identity) -> Result<()> {
-        self.server.set_certificate(identity)
+        match &self.front {
+            Front::Requests(server) => server.set_certificate(identity),
+            Front::Connections(_) => Ok(()),
+        }
     }
 
     /// Closes each connection after its answer from now on, so that the API server shakes hands for each request.
@@ -102,25 +139,40 @@ impl Forwarder {
 
     /// Adds a replica. It gets requests once its readiness URL answers 200, and none while it doesn't.
     pub fn add(&self, backend: Backend) {
-        lock(&self.state).backends.push((backend, false));
+        let mut state = lock(&self.state);
+        let id = state.added;
+        state.added += 1;
+        state.entries.push(Entry { id, backend, ready: false, answers: watch::Sender::new(true) });
+        drop(state);
+        tokio::spawn(probe::ask(Arc::downgrade(&self.state), id));
     }
 
     /// Removes a replica.
     pub fn remove(&self, name: &str) {
-        lock(&self.state).backends.retain(|(backend, _)| backend.name != name);
+        lock(&self.state).entries.retain(|entry| entry.backend.name != name);
     }
 
     /// Gives the next request to the replica of that name; from there it alternates as usual.
     pub fn turn_to(&self, name: &str) -> Result<()> {
         let mut state = lock(&self.state);
-        let found = state.backends.iter().position(|(backend, _)| backend.name == name);
+        let found = state.entries.iter().position(|entry| entry.backend.name == name);
         state.turn = found.with_context(|| format!("no backend is called {name}"))?;
         Ok(())
     }
 
     /// The names of the replicas that are ready.
     pub fn ready(&self) -> Vec<String> {
-        lock(&self.state).backends.iter().filter(|(_, ready)| *ready).map(|(one, _)| one.name.clone()).collect()
+        let state = lock(&self.state);
+        state.entries.iter().filter(|entry| entry.ready).map(|entry| entry.backend.name.clone()).collect()
+    }
+
+    /// Waits until the replica of that name gets nothing new.
+    pub async fn wait_out(&self, name: &str, deadline: Duration) -> Result<()> {
+        until(deadline, format!("{name} to be taken out by the forwarder"), async || {
+            ensure!(!self.ready().iter().any(|ready| ready == name), "it is ready");
+            Ok(())
+        })
+        .await
     }
 
     /// Waits until exactly `count` replicas are ready.
@@ -146,8 +198,18 @@ impl Forwarder {
 
 impl Drop for Forwarder {
     fn drop(&mut self) {
-        self.probing.abort();
+        if let Front::Connections(accepting) = &self.front {
+            accepting.abort();
+        }
     }
+}
+
+fn interface(host: &str) -> &str {
+    if host == "127.0.0.1" { host } else { "0.0.0.0" }
+}
+
+fn url(host: &str, address: SocketAddr) -> String {
+    format!("https://{host}:{}", address.port())
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -155,33 +217,33 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    fn next(&mut self) -> Option<Backend> {
-        for _ in 0..self.backends.len() {
-            let index = self.turn % self.backends.len();
+    /// The next ready replica, and whether it goes on answering.
+    fn next(&mut self) -> Option<(Backend, watch::Receiver<bool>)> {
+        for _ in 0..self.entries.len() {
+            let index = self.turn % self.entries.len();
             self.turn = index + 1;
-            if let Some((backend, true)) = self.backends.get(index) {
-                return Some(backend.clone());
+            if let Some(entry) = self.entries.get(index).filter(|entry| entry.ready) {
+                return Some((entry.backend.clone(), entry.answers.subscribe()));
             }
         }
         None
     }
-}
 
-async fn probe(state: Arc<Mutex<State>>) {
-    loop {
-        let backends = lock(&state).backends.clone();
-        for (backend, _) in backends {
-            let ready = matches!(net::get(&backend.readiness).await, Ok((200, _)));
-            if let Some(entry) = lock(&state).backends.iter_mut().find(|(one, _)| one.name == backend.name) {
-                entry.1 = ready;
-            }
+    fn readiness(&self, id: u64) -> Option<String> {
+        let entry = self.entries.iter().find(|entry| entry.id == id)?;
+        Some(entry.backend.readiness.clone())
+    }
+
+    fn told(&mut self, id: u64, ready: bool, answers: bool) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == id) {
+            entry.ready = ready;
+            entry.answers.send_replace(answers);
         }
-        tokio::time::sleep(PROBE_EVERY).await;
     }
 }
 
 async fn forward(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Response<Body> {
-    let Some(backend) = lock(&state).next() else {
+    let Some((backend, _)) = lock(&state).next() else {
         return net::answer(StatusCode::SERVICE_UNAVAILABLE, "no replica is ready");
     };
     match pass_on(&backend, request).await {

@@ -81,7 +81,16 @@ impl Installation {
 
     /// Installs the chart, and a forwarder without certificate and replicas.
     pub async fn install(cluster: &Cluster, installer: &Tools, values: &Value) -> Result<Self> {
-        let forwarder = Forwarder::bind(&cluster.webhook_host()).await?;
+        Self::install_behind(cluster, installer, Forwarder::bind(&cluster.webhook_host()).await?, values).await
+    }
+
+    /// Installs the chart for a forwarder of the caller's.
+    pub async fn install_behind(
+        cluster: &Cluster,
+        installer: &Tools,
+        forwarder: Forwarder,
+        values: &Value,
+    ) -> Result<Self> {
         let values = chart::values(forwarder.url(), values);
         chart::install(cluster, installer, &values, &[]).await?.ok()?;
         Ok(Self { forwarder, replicas: Vec::new(), following: None })

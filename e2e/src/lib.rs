@@ -4,8 +4,9 @@
 //! throw-away folder; [`cluster`] is what a test sees, be it that control plane or the cluster that
 //! `E2E_KUBECONFIG` names. [`operator`] runs `amanat operator` as a process with the token of its
 //! ServiceAccount, [`chart`] installs it, [`forwarder`] stands where its Service would stand, and [`delay`]
-//! between an operator and the API server. [`amanat`] is all of it, installed once for many cases, and [`manifests`]
-//! what they apply. [`bench`] measures what it costs, and [`process`] what a process uses.
+//! between an operator and the API server. [`amanat`] is all of it, installed once for many cases, [`manifests`] what
+//! they apply, and [`load`] many creates and what became of each. [`bench`] measures what it costs, and [`process`] what
+//! a process uses.
 #![expect(clippy::disallowed_methods, reason = "a harness starts processes, reads files and waits by the clock")]
 
 pub mod amanat;
@@ -22,6 +23,7 @@ pub mod folder;
 pub mod forwarder;
 pub mod installation;
 pub mod kubeconfig;
+pub mod load;
 pub mod manifests;
 pub mod net;
 pub mod nodes;

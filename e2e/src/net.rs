@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,6 +21,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -34,6 +35,15 @@ pub type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 pub type Handler = Arc<dyn Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> + Send + Sync>;
 
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// An address of this machine by which others reach it, IPv4 and no loopback; nothing when it has none.
+pub fn own_address() -> Option<IpAddr> {
+    // Nothing is sent: the kernel only says by which of its addresses it would.
+    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    socket.connect(("192.0.2.1", 9)).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
 
 /// A body that is all there.
 pub fn whole(bytes: impl Into<Bytes>) -> Body {
@@ -135,6 +145,7 @@ pub struct Server {
     address: SocketAddr,
     certificates: Certificates,
     accepting: JoinHandle<()>,
+    cuts: watch::Sender<()>,
 }
 
 impl Server {
@@ -144,8 +155,14 @@ impl Server {
         let listener = TcpListener::bind((host, 0)).await.with_context(|| format!("bind a port of {host}"))?;
         let address = listener.local_addr()?;
         let certificates = Certificates::default();
-        let accepting = tokio::spawn(accept(listener, certificates.clone(), handler));
-        Ok(Self { address, certificates, accepting })
+        let cuts = watch::Sender::new(());
+        let accepting = tokio::spawn(accept(listener, certificates.clone(), handler, cuts.subscribe()));
+        Ok(Self { address, certificates, accepting, cuts })
+    }
+
+    /// Cuts every connection that is open, in the middle of whatever it carries. New ones are served.
+    pub fn cut(&self) {
+        self.cuts.send_replace(());
     }
 
     /// The address it listens on.
@@ -170,12 +187,16 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, certificates: Certificates, handler: Handler) {
+async fn accept(listener: TcpListener, certificates: Certificates, handler: Handler, mut cuts: watch::Receiver<()>) {
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_ended) = connections.join_next() => continue,
+            Ok(()) = cuts.changed() => {
+                connections.abort_all();
+                continue;
+            }
         };
         let Ok((stream, _)) = stream else { continue };
         let Some(config) = certificates.get() else { continue };

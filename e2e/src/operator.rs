@@ -152,6 +152,26 @@ impl Operator {
         self.component.kill();
     }
 
+    /// Stops the process as it stands, as a frozen machine would, until it is resumed.
+    pub fn pause(&self) -> Result<()> {
+        self.process()?.pause()
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) -> Result<()> {
+        self.process()?.resume()
+    }
+
+    /// SIGTERM.
+    pub fn ask_to_end(&self) -> Result<()> {
+        self.component.ask_to_end()
+    }
+
+    /// Waits until it has ended after it was asked to.
+    pub async fn ended(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        self.component.ended(deadline).await
+    }
+
     /// SIGTERM, and waits until it has ended.
     pub async fn terminate(&mut self, deadline: Duration) -> Result<ExitStatus> {
         self.component.terminate(deadline).await

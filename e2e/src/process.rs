@@ -1,9 +1,10 @@
-//! What a process of this machine uses, as `/proc` has it.
+//! A process of this machine: what it uses, as `/proc` has it, and stopping it as it stands.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::component::Component;
 
@@ -54,6 +55,21 @@ impl Process {
             number.with_context(|| format!("/proc/{}/status has no {name}", self.0))
         };
         Ok(Memory { resident: kib("VmRSS:")?, peak: kib("VmHWM:")? })
+    }
+
+    /// Stops it as it stands, as a frozen machine would be.
+    pub fn pause(self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub fn resume(self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(self, signal: Signal) -> Result<()> {
+        let process = i32::try_from(self.0).ok().and_then(Pid::from_raw).context("no process has such an id")?;
+        kill_process(process, signal).with_context(|| format!("send a signal to process {}", self.0))
     }
 
     fn read(self, file: &str) -> Result<String> {

@@ -14,6 +14,7 @@ pub struct Tools {
     kubeconfig: PathBuf,
     home: PathBuf,
     folder: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 /// What a tool printed, and how it ended.
@@ -38,6 +39,7 @@ impl Tools {
             kubeconfig: kubeconfig.to_owned(),
             home: folder.join("home"),
             folder: folder.to_owned(),
+            environment: Vec::new(),
         }
     }
 
@@ -45,6 +47,13 @@ impl Tools {
     #[must_use]
     pub fn within(mut self, folder: &Path) -> Self {
         folder.clone_into(&mut self.folder);
+        self
+    }
+
+    /// The same with one more environment variable.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -86,6 +95,7 @@ impl Tools {
             .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", &self.home)
             .env("KUBERC", "off")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
