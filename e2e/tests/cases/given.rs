@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::amanat::Amanat;
-use e2e::cluster::Cluster;
+use e2e::cluster::{Cluster, NODES};
 use e2e::manifests::{self, patched};
+use e2e::operator::NAMESPACE;
 use e2e::waiting::until;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use serde_json::{Value, json};
@@ -104,4 +106,44 @@ async fn running(cluster: &Cluster, namespace: &str) -> Result<Vec<String>> {
         pod.metadata.deletion_timestamp.is_none() && phase == Some("Running")
     });
     Ok(staying.filter_map(|pod| pod.metadata.name).collect())
+}
+
+/// How many Pods of a namespace are there and stay.
+pub(crate) async fn pods(cluster: &Cluster, namespace: &str) -> Result<usize> {
+    let pods = Api::<Pod>::namespaced(cluster.client().clone(), namespace).list(&Default::default()).await?;
+    Ok(pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).count())
+}
+
+/// The replica that leads.
+pub(crate) async fn leader(cluster: &Cluster) -> Result<String> {
+    let leases = Api::<Lease>::namespaced(cluster.client().clone(), NAMESPACE);
+    let holder = leases.get("amanat").await?.spec.and_then(|spec| spec.holder_identity);
+    holder.filter(|holder| !holder.is_empty()).context("nobody leads")
+}
+
+/// Waits until every node has renewed its lease since that instant.
+pub(crate) async fn heartbeats(cluster: &Cluster, since: Timestamp) -> Result<()> {
+    let leases = Api::<Lease>::namespaced(cluster.client().clone(), "kube-node-lease");
+    until(SOON, "every node to renew its lease", async || {
+        let renewed = leases.list(&Default::default()).await?.into_iter().filter(|lease| {
+            let spec = lease.spec.as_ref();
+            spec.and_then(|spec| spec.renew_time.as_ref()).is_some_and(|renewed| renewed.0 > since)
+        });
+        let renewed = renewed.count();
+        ensure!(renewed == NODES, "{renewed} of {NODES} have");
+        Ok(())
+    })
+    .await
+}
+
+/// What the API server's audit log has of writes by replicas since the mark: of one, or of any, by its user agent.
+pub(crate) fn writes(cluster: &Cluster, mark: usize, replica: Option<&str>) -> Result<Vec<Value>> {
+    let text = |event: &Value, key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let is_one = |event: &Value| {
+        let (agent, verb) = (text(event, "userAgent"), text(event, "verb"));
+        agent.starts_with("amanat/")
+            && replica.is_none_or(|replica| agent.ends_with(&format!("({replica})")))
+            && ["create", "update", "patch", "delete"].contains(&verb.as_str())
+    };
+    Ok(cluster.audit_since(mark)?.into_iter().filter(is_one).collect())
 }

@@ -5,10 +5,13 @@ use e2e::case::Case;
 mod audit;
 mod baseline;
 mod certificates;
+mod cold_start;
 mod control_plane;
 mod declared;
 mod downgrade;
 mod drift;
+mod endpoints;
+mod gitops;
 mod given;
 mod harness;
 mod hostile;
@@ -19,6 +22,7 @@ mod order;
 mod outage;
 mod placement;
 mod pod_security;
+mod pressure;
 mod resource_bounds;
 mod rollout;
 mod says;
@@ -50,6 +54,10 @@ pub(crate) fn all() -> Vec<Case> {
         outage::cases(),
         baseline::cases(),
         certificates::cases(),
+        gitops::cases(),
+        endpoints::cases(),
+        cold_start::cases(),
+        pressure::cases(),
     ];
     topics.into_iter().flatten().collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use e2e::case::{Case, Suite};
 use e2e::cluster::{Cluster, NODES};
-use e2e::controlplane::{Endpoints, Options};
+use e2e::controlplane::{Endpoints, NOBODYS, Options};
 use e2e::nodes;
 use e2e::waiting::until;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -21,7 +21,7 @@ pub(crate) fn cases() -> Vec<Case> {
 async fn options(_: Arc<Suite>) -> Result<()> {
     let options = Options {
         disable_admission_plugins: vec!["PodSecurity".to_owned()],
-        endpoints: Endpoints::Lease,
+        endpoints: Endpoints::Lease(NOBODYS),
         ..Options::default()
     };
     let cluster = Cluster::own(&options).await?;

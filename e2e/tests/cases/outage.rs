@@ -6,13 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::amanat::Amanat;
 use e2e::case::{Case, Suite};
-use e2e::cluster::NODES;
 use e2e::forwarder::Backend;
 use e2e::installation::Installation;
-use e2e::operator::NAMESPACE;
 use e2e::waiting::until;
 use jiff::Timestamp;
-use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Endpoints;
 use kube::Api;
 
@@ -22,7 +19,7 @@ use super::says::says;
 const SOON: Duration = Duration::from_secs(60);
 
 /// What the API server says of a webhook that didn't answer.
-const CLOSED: &str = "failed calling webhook \"governed.webhook.amanat.dev\"";
+pub(crate) const CLOSED: &str = "failed calling webhook \"governed.webhook.amanat.dev\"";
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -48,7 +45,7 @@ async fn killed(suite: Arc<Suite>) -> Result<()> {
     let outcome = async {
         closed(&amanat, &governed).await?;
         open(&amanat, &governed, &pending).await?;
-        heartbeats(&amanat, since).await
+        given::heartbeats(amanat.cluster(), since).await
     }
     .await;
     // Its controller is refused a Pod until somebody answers.
@@ -123,21 +120,6 @@ async fn open(amanat: &Amanat, governed: &str, pending: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits until every node has renewed its lease since that instant.
-async fn heartbeats(amanat: &Amanat, since: Timestamp) -> Result<()> {
-    let leases = Api::<Lease>::namespaced(amanat.cluster().client().clone(), "kube-node-lease");
-    until(SOON, "every node to renew its lease", async || {
-        let renewed = leases.list(&Default::default()).await?.into_iter().filter(|lease| {
-            let spec = lease.spec.as_ref();
-            spec.and_then(|spec| spec.renew_time.as_ref()).is_some_and(|renewed| renewed.0 > since)
-        });
-        let renewed = renewed.count();
-        ensure!(renewed == NODES, "{renewed} of {NODES} have");
-        Ok(())
-    })
-    .await
-}
-
 async fn unsynced(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
     let governed = given::built(&amanat, "unsynced").await?;
@@ -179,9 +161,7 @@ async fn answers_early(amanat: &Amanat, installation: &Installation, governed: &
 async fn look_up_fails(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
     let mut installation = amanat.installation().await;
-    let leases = Api::<Lease>::namespaced(amanat.cluster().client().clone(), NAMESPACE);
-    let leader = leases.get("amanat").await?.spec.and_then(|spec| spec.holder_identity);
-    let leader = leader.context("nobody leads")?;
+    let leader = given::leader(amanat.cluster()).await?;
     let outcome = asks_in_vain(&amanat, &installation, &leader).await;
     back_to_normal(&amanat, &mut installation).await?;
     outcome
