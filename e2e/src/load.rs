@@ -141,8 +141,14 @@ impl Maker {
             // Nothing that the API server would refuse without the webhook.
             manifests::spec_with_image("registry.example.gov.pk/portal/api:1")
         };
-        let kind = ["PodTemplate", "Pod", "Deployment", "CronJob"][number as usize / 2 % 4];
-        let namespace = &self.namespaces[number as usize / 8 % self.namespaces.len()];
+        let kind = match number / 2 % 4 {
+            0 => "PodTemplate",
+            1 => "Pod",
+            2 => "Deployment",
+            _ => "CronJob",
+        };
+        let place = (number as usize / 8).checked_rem(self.namespaces.len()).unwrap_or_default();
+        let namespace = self.namespaces.get(place).map_or("default", String::as_str);
         let name = format!("{}-{number}", if conforms { CONFORMING } else { VIOLATING });
         let mut object = manifests::workload(kind, namespace, &name, &spec);
         if kind == "Deployment" {
@@ -206,7 +212,7 @@ fn sort(error: &kube::Error) -> Outcome {
 /// webhook may not have been reached; in one in which the API server was, anything may have failed.
 pub fn judge(calls: &[Call], windows: &[Window]) -> Result<String> {
     let (mut admitted, mut denied) = (0, 0);
-    let mut missed = vec![[0; 2]; windows.len()];
+    let mut missed = vec![(0, 0); windows.len()];
     for call in calls {
         let excused = match &call.outcome {
             Outcome::Admitted if call.conforms => {
@@ -240,11 +246,11 @@ pub fn judge(calls: &[Call], windows: &[Window]) -> Result<String> {
                 call.outcome,
             )
         })?;
-        place[usize::from(!call.conforms)] += 1;
+        *(if call.conforms { &mut place.0 } else { &mut place.1 }) += 1;
     }
     ensure!(admitted > 0 && denied > 0, "of {} calls {admitted} were admitted and {denied} denied", calls.len());
     let mut said = format!("{} creates: {admitted} admitted, {denied} denied", calls.len());
-    for (window, [conforming, violating]) in windows.iter().zip(missed) {
+    for (window, (conforming, violating)) in windows.iter().zip(missed) {
         let lasted = window.until.duration_since(window.from);
         write!(said, "; {} ({lasted:.1?}): {conforming} conforming and {violating} violating failed", window.what)?;
     }

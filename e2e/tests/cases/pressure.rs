@@ -237,7 +237,11 @@ async fn stopped(stage: &mut Stage) -> Result<String> {
     .await?;
     stage.healed().await?;
     let lease = format!("{leader} to have stood still for longer than its lease");
-    until(SOON, lease, async || Ok(ensure!(from.elapsed() > LEASE, "it has for {:?}", from.elapsed()))).await?;
+    until(SOON, lease, async || {
+        ensure!(from.elapsed() > LEASE, "it has for {:?}", from.elapsed());
+        Ok(())
+    })
+    .await?;
     let told = events(&cluster, &leader).await?;
     let resumed = cluster.audit_mark()?;
     let lasted = from.elapsed();
