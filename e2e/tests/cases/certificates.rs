@@ -44,7 +44,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-fn secrets(cluster: &Cluster) -> Api<Secret> {
+pub(crate) fn secrets(cluster: &Cluster) -> Api<Secret> {
     Api::namespaced(cluster.client().clone(), NAMESPACE)
 }
 
@@ -53,7 +53,7 @@ fn configurations(cluster: &Cluster) -> Api<ValidatingWebhookConfiguration> {
 }
 
 /// The one bundle of all entries.
-async fn bundle(cluster: &Cluster) -> Result<Vec<u8>> {
+pub(crate) async fn bundle(cluster: &Cluster) -> Result<Vec<u8>> {
     let webhooks = configurations(cluster).get("amanat").await?.webhooks.unwrap_or_default();
     let bundles: BTreeSet<_> =
         webhooks.into_iter().map(|webhook| webhook.client_config.ca_bundle.unwrap_or_default().0).collect();
@@ -62,7 +62,7 @@ async fn bundle(cluster: &Cluster) -> Result<Vec<u8>> {
 }
 
 /// How many certificates a PEM text holds.
-fn count(pem: &[u8]) -> usize {
+pub(crate) fn count(pem: &[u8]) -> usize {
     String::from_utf8_lossy(pem).matches("BEGIN CERTIFICATE").count()
 }
 

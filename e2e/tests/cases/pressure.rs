@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use e2e::amanat::Amanat;
+use e2e::amanat::{self, Amanat};
 use e2e::case::{Case, Suite};
 use e2e::cluster::Cluster;
 use e2e::controlplane::Options;
 use e2e::forwarder::Forwarder;
-use e2e::installation::Replica;
+use e2e::installation::{CERTIFICATE, Installation, Replica};
 use e2e::load::{self, Load, Window};
 use e2e::waiting::until;
 use k8s_openapi::api::events::v1::Event;
@@ -17,6 +17,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Api;
 use kube::api::DeleteParams;
 
+use super::certificates::{bundle, count, secrets};
 use super::given;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -24,8 +25,14 @@ const SOON: Duration = Duration::from_secs(60);
 /// How long a replica may take to end after SIGTERM: the API server lets go of a connection after 90 seconds.
 const LEAVES: Duration = Duration::from_secs(120);
 
+/// How long a CA may take to take over from another.
+const ROTATED: Duration = Duration::from_secs(150);
+
 /// How long a lease lasts.
 const LEASE: Duration = Duration::from_secs(15);
+
+/// Valid for so short a time that one CA takes over from another while the test looks on.
+const CERTIFICATES: [&str; 2] = ["--certificate-ca-validity=160s", "--certificate-leaf-validity=60s"];
 
 const WORKERS: usize = 4;
 
@@ -40,7 +47,7 @@ const POLICY: &str = "amanat-default-deny";
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        Case::new("pressure: nothing is lost while replicas are replaced and their watches cut", replaced)
+        Case::new("pressure: nothing is lost while replicas are replaced, the CA rotated and watches cut", replaced)
             .on_own_cluster()
             .alone(),
         Case::new("pressure: around a killed or stopped leader, API server and etcd nothing else is lost", broken)
@@ -61,7 +68,14 @@ impl Stage {
     async fn set() -> Result<Self> {
         let cluster = Arc::new(Cluster::own(&Options::default()).await?);
         let forwarder = Forwarder::bind_connections(&cluster.webhook_host()).await?;
-        let amanat = Amanat::start_behind(Arc::clone(&cluster), forwarder).await?;
+        let installer = cluster.tools();
+        let mut installation = Installation::install_behind(&cluster, &installer, forwarder, &amanat::values()).await?;
+        for name in ["amanat-0", "amanat-1"] {
+            installation.add(&cluster, name, &CERTIFICATES).await?;
+        }
+        installation.wait_ready(&cluster).await?;
+        let amanat = Amanat::of(Arc::clone(&cluster), installation).await?;
+        amanat.register().await?;
         let mut namespaces = Vec::new();
         for (prefix, class) in [("tax", "Restricted"), ("health", "Confidential"), ("land", "Restricted")] {
             let namespace = amanat.declared(prefix, class).await?;
@@ -130,6 +144,7 @@ async fn replaced(_: Arc<Suite>) -> Result<()> {
         leaving.push(replace(&mut stage, old, new).await?);
         stage.goes_on().await?;
     }
+    let rotated = rotate(&stage).await?;
     for _ in 0..3 {
         for replica in &stage.amanat.installation().await.replicas {
             replica.proxy.cut();
@@ -146,7 +161,10 @@ async fn replaced(_: Arc<Suite>) -> Result<()> {
         drained.push(format!("{:.1?}", since.elapsed()));
     }
     let said = stage.end().await?;
-    println!("pressure: two replicas replaced (drained in {}), watches cut three times: {said}", drained.join(" and "));
+    println!(
+        "pressure: two replicas replaced (ended within {}), the CA rotated in {rotated:.1?}, watches cut three times: {said}",
+        drained.join(" and ")
+    );
     Ok(())
 }
 
@@ -155,7 +173,7 @@ async fn replaced(_: Arc<Suite>) -> Result<()> {
 async fn replace(stage: &mut Stage, old: &str, new: &str) -> Result<(Replica, Instant)> {
     let cluster = Arc::clone(stage.amanat.cluster());
     let mut installation = stage.amanat.installation().await;
-    installation.add(&cluster, new, &[]).await?;
+    installation.add(&cluster, new, &CERTIFICATES).await?;
     installation.wait_ready(&cluster).await?;
     let place = installation.replicas.iter().position(|replica| replica.operator.name() == old);
     let replica = installation.replicas.remove(place.with_context(|| format!("no replica is called {old}"))?);
@@ -165,6 +183,22 @@ async fn replace(stage: &mut Stage, old: &str, new: &str) -> Result<(Replica, In
     drop(installation);
     stage.load.burst(MANY);
     Ok((replica, since))
+}
+
+/// Deletes the Secret, whereupon another CA takes over, and waits until the first one is trusted no more.
+async fn rotate(stage: &Stage) -> Result<Duration> {
+    let (cluster, since) = (stage.cluster(), Instant::now());
+    let first = bundle(cluster).await?;
+    secrets(cluster).delete(CERTIFICATE, &DeleteParams::default()).await?;
+    until(ROTATED, "another CA to have taken over", async || {
+        let bundle = bundle(cluster).await?;
+        ensure!(count(&bundle) == 1 && bundle != first, "{} CAs are trusted", count(&bundle));
+        Ok(())
+    })
+    .await?;
+    let rotated = since.elapsed();
+    stage.goes_on().await?;
+    Ok(rotated)
 }
 
 async fn broken(_: Arc<Suite>) -> Result<()> {
