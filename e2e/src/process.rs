@@ -72,6 +72,12 @@ impl Process {
         kill_process(process, signal).with_context(|| format!("send a signal to process {}", self.0))
     }
 
+    /// Forgets the peak of its memory: what it is afterwards counts.
+    pub fn forget_peak(self) -> Result<()> {
+        let path = Path::new("/proc").join(self.0.to_string()).join("clear_refs");
+        std::fs::write(&path, "5").with_context(|| format!("write {}", path.display()))
+    }
+
     fn read(self, file: &str) -> Result<String> {
         let path = Path::new("/proc").join(self.0.to_string()).join(file);
         std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))

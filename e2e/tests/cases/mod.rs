@@ -15,6 +15,7 @@ mod gitops;
 mod given;
 mod harness;
 mod hostile;
+mod hostile_bytes;
 mod kinds;
 mod lifecycle;
 mod options;
@@ -23,6 +24,7 @@ mod outage;
 mod placement;
 mod pod_security;
 mod pressure;
+mod recorder;
 mod resource_bounds;
 mod rollout;
 mod says;
@@ -47,6 +49,7 @@ pub(crate) fn all() -> Vec<Case> {
         drift::cases(),
         suspension::cases(),
         hostile::cases(),
+        hostile_bytes::cases(),
         pod_security::cases(),
         resource_bounds::cases(),
         order::cases(),
