@@ -11,6 +11,7 @@ use e2e::amanat::{self, Amanat, REPLICAS};
 use e2e::case::{Case, Suite};
 use e2e::cluster::Cluster;
 use e2e::controlplane::Options;
+use e2e::forwarder::Backend;
 use e2e::installation::{CERTIFICATE, Installation};
 use e2e::net;
 use e2e::operator::NAMESPACE;
@@ -18,6 +19,7 @@ use e2e::pki::{Authority, Identity};
 use e2e::waiting::until;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -76,11 +78,13 @@ async fn part(cluster: &Cluster, key: &str) -> Result<Vec<u8>> {
 struct Counted {
     admitted: usize,
     handshakes: usize,
+    /// Of a replica that was killed, and on its way back.
+    unready: usize,
     failed: Vec<String>,
 }
 
 /// Asks for Pods in a governed namespace, and shakes hands with every replica as the API server would, until the end.
-async fn stream(cluster: &Cluster, namespace: &str, replicas: &[String], end: &AtomicBool) -> Result<Counted> {
+async fn stream(cluster: &Cluster, namespace: &str, replicas: &[Backend], end: &AtomicBool) -> Result<Counted> {
     let pods = Api::<Pod>::namespaced(cluster.client().clone(), namespace);
     let pod: Pod = serde_json::from_str(&given::pod(namespace, "streamed", &given::conforming()))?;
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
@@ -91,9 +95,15 @@ async fn stream(cluster: &Cluster, namespace: &str, replicas: &[String], end: &A
             Ok(_) => counted.admitted += 1,
             Err(error) => counted.failed.push(format!("a Pod: {error}")),
         }
-        for address in replicas {
+        for Backend { webhook: address, readiness, .. } in replicas {
+            // Nobody is sent to one that isn't ready.
+            if !matches!(net::get(readiness).await, Ok((200, _))) {
+                counted.unready += 1;
+                continue;
+            }
             match net::verified(address, &bundle).await {
                 Ok(()) => counted.handshakes += 1,
+                Err(error) if error.to_string().starts_with("connect to") => counted.unready += 1,
                 Err(error) => counted.failed.push(format!("{address}: {error:#}")),
             }
         }
@@ -110,8 +120,7 @@ async fn rotation(_: Arc<Suite>) -> Result<()> {
     let installer = cluster.tools();
     let installation = Installation::start_with(&cluster, &installer, &amanat::values(), REPLICAS, &arguments).await?;
     installation.forwarder.close_each();
-    let replicas: Vec<String> =
-        installation.replicas.iter().map(|replica| replica.operator.webhook_address()).collect();
+    let replicas: Vec<Backend> = installation.replicas.iter().map(|replica| replica.operator.backend()).collect();
     let amanat = Amanat::of(Arc::clone(&cluster), installation).await?;
     amanat.register().await?;
     let namespace = given::built(&amanat, "rotated").await?;
@@ -134,6 +143,8 @@ async fn rotation(_: Arc<Suite>) -> Result<()> {
             })
             .await?;
             println!("certificates: both CAs were published {:?} after the start", started.elapsed());
+            replace_leader(&amanat).await?;
+            println!("certificates: who led was killed and is back {:?} after the start", started.elapsed());
             until(ROTATED, "the first CA to be gone", async || {
                 let bundle = bundle(&cluster).await?;
                 ensure!(count(&bundle) == 1 && bundle != first.0, "it has {}", count(&bundle));
@@ -154,7 +165,10 @@ async fn rotation(_: Arc<Suite>) -> Result<()> {
     };
     let (outcome, counted) = tokio::join!(turns, stream(&cluster, &namespace, &replicas, &end));
     let counted = counted?;
-    println!("certificates: {} admissions and {} handshakes", counted.admitted, counted.handshakes);
+    println!(
+        "certificates: {} admissions, {} handshakes, {} times not ready",
+        counted.admitted, counted.handshakes, counted.unready
+    );
     outcome?;
     ensure!(counted.failed.is_empty(), "{:?}", counted.failed);
     ensure!(counted.admitted > 100 && counted.handshakes > 100, "{counted:?}");
@@ -169,13 +183,34 @@ async fn rotation(_: Arc<Suite>) -> Result<()> {
     Ok(())
 }
 
+/// Kills whoever leads, once nobody is sent there any more, and waits until another leads and it is back.
+async fn replace_leader(amanat: &Amanat) -> Result<()> {
+    let leases = Api::<Lease>::namespaced(amanat.cluster().client().clone(), NAMESPACE);
+    let leader = async || anyhow::Ok(leases.get("amanat").await?.spec.and_then(|spec| spec.holder_identity));
+    let before = leader().await?.context("nobody leads")?;
+    let mut installation = amanat.installation().await;
+    installation.forwarder.remove(&before);
+    installation.replica(&before)?.operator.kill();
+    until(SOON, "another to lead", async || {
+        let now = leader().await?;
+        ensure!(now.as_ref().is_some_and(|now| *now != before), "{now:?} leads");
+        Ok(())
+    })
+    .await?;
+    let operator = &mut installation.replica(&before)?.operator;
+    operator.restart()?;
+    operator.wait_ready(SOON).await?;
+    let backend = operator.backend();
+    installation.forwarder.add(backend);
+    Ok(())
+}
+
 async fn lost(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
     let cluster = amanat.cluster();
     let namespace = given::built(&amanat, "lost").await?;
     let mut installation = amanat.installation().await;
-    let replicas: Vec<String> =
-        installation.replicas.iter().map(|replica| replica.operator.webhook_address()).collect();
+    let replicas: Vec<Backend> = installation.replicas.iter().map(|replica| replica.operator.backend()).collect();
     let end = AtomicBool::new(false);
     let ways = async {
         let outcome = async {

@@ -196,6 +196,6 @@ impl Known {
 
     /// A webhook configuration, to tell things about.
     pub(super) fn reference(&self) -> Option<ObjectReference> {
-        self.inner().published.values().next().map(|published| published.reference.clone())
+        self.inner().published.values().next_back().map(|published| published.reference.clone())
     }
 }

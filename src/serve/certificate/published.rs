@@ -5,7 +5,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
+};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
@@ -32,9 +34,18 @@ pub(super) trait Configuration:
 
 impl Configuration for ValidatingWebhookConfiguration {
     fn bundles(&self) -> BTreeSet<Vec<u8>> {
-        let configs = self.webhooks.iter().flatten().map(|webhook| &webhook.client_config);
-        configs.map(|config| config.ca_bundle.clone().unwrap_or_default().0).collect()
+        of(self.webhooks.iter().flatten().map(|webhook| &webhook.client_config))
     }
+}
+
+impl Configuration for MutatingWebhookConfiguration {
+    fn bundles(&self) -> BTreeSet<Vec<u8>> {
+        of(self.webhooks.iter().flatten().map(|webhook| &webhook.client_config))
+    }
+}
+
+fn of<'a>(configs: impl Iterator<Item = &'a WebhookClientConfig>) -> BTreeSet<Vec<u8>> {
+    configs.map(|config| config.ca_bundle.clone().unwrap_or_default().0).collect()
 }
 
 fn published<K: Configuration>(configuration: &K) -> Published {
@@ -56,6 +67,7 @@ async fn read_one<K: Configuration>(client: &Client, known: &Known) -> kube::Res
 /// # Errors
 /// When the API server can't be asked.
 pub(super) async fn read(client: &Client, known: &Known) -> kube::Result<()> {
+    read_one::<MutatingWebhookConfiguration>(client, known).await?;
     read_one::<ValidatingWebhookConfiguration>(client, known).await
 }
 
@@ -71,6 +83,9 @@ async fn follow_one<K: Configuration>(client: Client, known: Arc<Known>) {
 
 /// Follows every webhook configuration. Returns only when a watch has died, which is a defect.
 pub async fn follow(client: Client, known: Arc<Known>) -> &'static str {
-    follow_one::<ValidatingWebhookConfiguration>(client, known).await;
+    tokio::select! {
+        () = follow_one::<MutatingWebhookConfiguration>(client.clone(), Arc::clone(&known)) => {}
+        () = follow_one::<ValidatingWebhookConfiguration>(client, known) => {}
+    }
     "webhook configurations"
 }

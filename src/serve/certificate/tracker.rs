@@ -75,21 +75,21 @@ impl Tracker {
             announced,
             unchanged,
         });
-        if leads && plan != Plan::Keep {
-            let made = make(plan, there, remembered.as_ref(), known.names(), lifetimes, at.now)?;
-            return Ok(Some((plan, made)));
-        }
+        // Before anything is written: who can't write still serves what was read.
         if let Some(there) = there {
             self.take(there.clone(), known, at);
         }
         known.confirm(at.since);
-        Ok(None)
+        if !leads || plan == Plan::Keep {
+            return Ok(None);
+        }
+        let made = make(plan, there, remembered.as_ref(), known.names(), lifetimes, at.now)?;
+        Ok(Some((plan, made)))
     }
 
     /// Takes in what was written.
     pub(super) fn wrote(&mut self, made: Material, known: &Known, at: Moment) {
         self.take(made, known, at);
-        known.confirm(at.since);
     }
 
     fn take(&mut self, material: Material, known: &Known, at: Moment) {

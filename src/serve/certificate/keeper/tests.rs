@@ -158,6 +158,18 @@ async fn a_write_that_comes_too_late_changes_nothing_here() {
 }
 
 #[tokio::test]
+async fn who_may_not_write_still_serves() {
+    let made = material();
+    let mut data = made.object()["data"].clone();
+    data.as_object_mut().unwrap().remove("ca.key");
+    let forbidden = (403, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403}));
+    let (_, result, known) = turns(true, vec![secret(&made, &json!({"data": data})), forbidden], 1).await;
+    assert_eq!(result.unwrap_err().category(), "forbidden");
+    assert_eq!(known.reasons(), [] as [&str; 0]);
+    assert_eq!(known.bundle(), Some(made.bundle()));
+}
+
+#[tokio::test]
 async fn an_end_that_nobody_averts_is_told_by_the_leader_once_an_hour() {
     let (service, mut handle) = tower_test::mock::pair::<http::Request<Body>, http::Response<Body>>();
     let clock = Arc::new(ManualClock::at("2026-01-01T00:00:00Z"));
