@@ -13,21 +13,29 @@ use crate::chart;
 use crate::cluster::Cluster;
 use crate::installation::Installation;
 use crate::manifests::{self, manifest};
+use crate::operator::NAMESPACE;
 use crate::tools::Tools;
 use crate::waiting::until;
 
 /// The label that holds a namespace's class.
 pub const CLASS_LABEL: &str = "amanat.dev/data-class";
 
+/// The group that may restore a namespace together with its class label.
+pub const RESTORERS: &str = "backup-operators";
+
 /// How many replicas an installation for tests has.
 pub const REPLICAS: usize = 2;
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// The values of the chart that tests use: the shipped baseline, the registry of [`manifests::IMAGE`], and an address
-/// of the API server, since the clusters of the tests publish none.
+/// The values of the chart that tests use: the shipped baseline, the registry of [`manifests::IMAGE`], the group
+/// [`RESTORERS`], and an address of the API server, since the clusters of the tests publish none.
 pub fn values() -> Value {
-    json!({"baseline": {"registries": ["registry.example.gov.pk"], "apiServerCIDRs": ["192.0.2.10/32"]}})
+    json!({"baseline": {
+        "registries": ["registry.example.gov.pk"],
+        "apiServerCIDRs": ["192.0.2.10/32"],
+        "restorers": [RESTORERS],
+    }})
 }
 
 /// Amanat on a cluster: two replicas behind a forwarder, and the entity and the provider of [`manifests`].
@@ -132,10 +140,11 @@ impl Amanat {
         .await
     }
 
-    /// Waits until the API server asks the webhook: the configuration is there, and known to the API server.
+    /// Waits until the API server asks the webhook and the chart's policies: they are there, and known to the API server.
     ///
     /// A CloudWorkload in `default` is refused in every baseline, and tried without effect.
     pub async fn wait_serving(&self) -> Result<()> {
+        self.wait_guarded().await?;
         let canary = manifests::cloud_workload("default", "Open").to_string();
         let tools = self.tools();
         until(SOON, "the webhook to be called", async || {
@@ -145,6 +154,36 @@ impl Amanat {
             Ok(())
         })
         .await
+    }
+
+    /// Waits until the API server asks the chart's policies: a class label is brought, and a guarded object changed, by
+    /// users who may not, without effect.
+    pub async fn wait_guarded(&self) -> Result<()> {
+        let labelled = json!({"metadata": {"labels": {CLASS_LABEL: "Open"}}});
+        let labelled = manifests::patched(manifests::namespace("labelled"), &labelled).to_string();
+        let (everyone, controller) = (self.tools(), self.tools_of_controller("deployment-controller")?);
+        let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments/amanat");
+        let touched: Value = serde_json::from_str(&everyone.kubectl(&["get", "--raw", &path]).await?.ok()?)?;
+        let touched =
+            manifests::patched(touched, &json!({"metadata": {"annotations": {"touched": "yes"}}})).to_string();
+        let replace = ["replace", "--raw", &format!("{path}?dryRun=All"), "-f", "-"];
+        until(SOON, "the chart's policies to be asked", async || {
+            let brought = everyone.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &labelled).await?;
+            let replaced = controller.kubectl_with(&replace, &touched).await?;
+            for (output, policy) in [(brought, "amanat-class-label"), (replaced, "amanat-guard")] {
+                let refusal = output.refused()?;
+                ensure!(refusal.contains(&format!("ValidatingAdmissionPolicy '{policy}'")), "kubectl says: {refusal}");
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// kubectl as one of the controllers of the control plane.
+    pub fn tools_of_controller(&self, name: &str) -> Result<Tools> {
+        let groups = ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"];
+        let user = format!("system:serviceaccount:kube-system:{name}");
+        Ok(self.cluster.tools_as(&self.cluster.user(&user, &groups)?))
     }
 
     /// Ends the replicas and uninstalls the chart.

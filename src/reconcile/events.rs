@@ -1,7 +1,7 @@
 //! Events: what happened to an object, for whoever looks at it. On change only, and few: what repeats is told once a
 //! minute. They name states and reasons, nothing of an object's content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub(crate) enum Happened {
 pub struct Events {
     /// By the object's uid and the reason: when, in monotonic time.
     told: Mutex<BTreeMap<(String, String), Duration>>,
+    /// Kinds whose one object this process has seen or made: when it is missing, someone has deleted it.
+    stood: Mutex<BTreeSet<&'static str>>,
 }
 
 impl Events {
@@ -51,6 +53,12 @@ impl Events {
         }
         told.insert(key, now);
         true
+    }
+
+    /// Remembers whether a kind's one object stands, and returns whether it stood before.
+    pub(super) fn stands(&self, kind: &'static str, now: bool) -> bool {
+        let mut stood = self.stood.lock().unwrap_or_else(PoisonError::into_inner);
+        if now { !stood.insert(kind) } else { stood.remove(kind) }
     }
 }
 

@@ -11,7 +11,7 @@ use e2e::tools::{Output, Tools};
 use e2e::waiting::until;
 use serde_json::{Value, json};
 
-use super::says::{refused_by, says};
+use super::says::{refused_by, refused_by_policy, says};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -102,37 +102,50 @@ async fn replaced(tools: &Tools, namespace: &str, below: &str, patch: &Value) ->
 }
 
 async fn the_label_stays(suite: Arc<Suite>) -> Result<()> {
-    let (amanat, namespace, tenant) = tenant_of(&suite, "label").await?;
+    let amanat = suite.amanat().await?;
+    let namespace = amanat.declared("label", "Restricted").await?;
+    let refused = |output, key: &str| {
+        refused_by_policy(output, "amanat-class-label", &[key, "only Amanat writes the class label", "; fix: "])
+    };
+    label_stays(&amanat, &namespace, refused).await
+}
+
+/// A tenant of a Restricted namespace tries to change its label by every path; `refused` gets each answer, and the path
+/// of the label.
+pub(super) async fn label_stays(
+    amanat: &Amanat,
+    namespace: &str,
+    refused: impl Fn(Output, &str) -> Result<()>,
+) -> Result<()> {
+    let tenant = grant(amanat, namespace).await?;
     for value in [json!("Open"), json!("Secret"), json!("nonsense"), json!(""), Value::Null] {
         let patch = json!({"metadata": {"labels": {CLASS_LABEL: value}}});
         let text = patch.to_string();
-        let key = format!("metadata.labels[{CLASS_LABEL}]");
-        let parts = ["placement/", key.as_str(), "; fix: "];
         let mut tried = Vec::new();
         for subresource in [&[][..], &["--subresource=status"]] {
-            let mut command = vec!["patch", "namespace", &namespace, "--type=merge", "-p", &text];
+            let mut command = vec!["patch", "namespace", namespace, "--type=merge", "-p", &text];
             command.extend(subresource);
             tried.push((format!("{command:?}"), tenant.kubectl(&command).await?));
         }
         for below in ["", "/status", "/finalize"] {
             // A merge by hand keeps a null, which as a label is an empty one.
             let changed = match &value {
-                Value::Null => replaced_without(&tenant, &namespace, below).await?,
-                _ => replaced(&tenant, &namespace, below, &patch).await?,
+                Value::Null => replaced_without(&tenant, namespace, below).await?,
+                _ => replaced(&tenant, namespace, below, &patch).await?,
             };
             tried.push((format!("PUT {below} of {value}"), changed));
         }
         for (how, output) in tried {
-            refused_by(output, "namespaces", &parts).with_context(|| how)?;
+            refused(output, &format!("metadata.labels[{CLASS_LABEL}]")).with_context(|| how)?;
         }
     }
     // What carries no class is the tenant's: the same paths are open.
     let harmless = json!({"metadata": {"labels": {"team": "portal"}}});
     for below in ["", "/status", "/finalize"] {
-        replaced(&tenant, &namespace, below, &harmless).await?.ok()?;
+        replaced(&tenant, namespace, below, &harmless).await?.ok()?;
     }
     let class = format!("jsonpath={{.metadata.labels.{}}}", CLASS_LABEL.replace('.', "\\."));
-    let class = amanat.tools().kubectl(&["get", "namespace", &namespace, "-o", &class]).await?.ok()?;
+    let class = amanat.tools().kubectl(&["get", "namespace", namespace, "-o", &class]).await?.ok()?;
     ensure!(class == "Restricted", "the class is {class}");
     Ok(())
 }
@@ -187,12 +200,13 @@ async fn the_label_is_amanats(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
     let label = json!({"metadata": {"labels": {CLASS_LABEL: "Restricted"}}});
     let labelled = patched(e2e::manifests::namespace("brought-label"), &label);
-    let parts = ["placement/data-class-declared: ", "only Amanat writes the class label", "; fix: "];
+    let parts = ["only Amanat writes the class label", "; fix: "];
     let created = super::says::dry(&amanat.tools(), &labelled).await?;
-    refused_by(created, "namespaces", &parts)?;
+    refused_by_policy(created, "amanat-class-label", &parts)?;
     let plain = amanat.cluster().namespace("plain", &[]).await?;
     let set = format!("{CLASS_LABEL}=Open");
-    refused_by(amanat.tools().kubectl(&["label", "namespace", &plain, &set]).await?, "namespaces", &parts)
+    let set = amanat.tools().kubectl(&["label", "namespace", &plain, &set]).await?;
+    refused_by_policy(set, "amanat-class-label", &parts)
 }
 
 async fn a_pending_declaration_goes(suite: Arc<Suite>) -> Result<()> {

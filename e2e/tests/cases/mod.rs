@@ -28,6 +28,7 @@ mod recorder;
 mod resource_bounds;
 mod rollout;
 mod says;
+mod self_protection;
 mod suspension;
 mod updates;
 mod yaml;
@@ -61,6 +62,7 @@ pub(crate) fn all() -> Vec<Case> {
         endpoints::cases(),
         cold_start::cases(),
         pressure::cases(),
+        self_protection::cases(),
     ];
     topics.into_iter().flatten().collect()
 }

@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::Endpoints;
 use kube::Api;
 
 use super::given;
-use super::says::says;
+use super::says::{refused_by_policy, says};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -76,7 +76,7 @@ async fn closed(amanat: &Amanat, governed: &str) -> Result<()> {
     let up = ["scale", "deployment", "app", "--replicas=2", "-n", governed];
     says(&tools.kubectl(&up).await?.refused()?, &[CLOSED])?;
     let label = ["label", "namespace", governed, "amanat.dev/data-class-"];
-    says(&tools.kubectl(&label).await?.refused()?, &["namespaces.webhook.amanat.dev"])?;
+    refused_by_policy(tools.kubectl(&label).await?, "amanat-class-label", &["only Amanat writes the class label"])?;
     let delete = ["delete", "cloudworkload", "workload", "-n", governed];
     says(&tools.kubectl(&delete).await?.refused()?, &["declarations.webhook.amanat.dev"])
 }

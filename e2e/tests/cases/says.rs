@@ -22,6 +22,13 @@ pub(crate) fn refused_by(output: Output, entry: &str, parts: &[&str]) -> Result<
     says(&refusal, parts)
 }
 
+/// Fails unless the tool was refused by the chart's policy of that name, with every part in its words.
+pub(crate) fn refused_by_policy(output: Output, policy: &str, parts: &[&str]) -> Result<()> {
+    let refusal = output.refused()?;
+    says(&refusal, &["(Forbidden)", &format!("ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied")])?;
+    says(&refusal, parts)
+}
+
 /// `kubectl create -f -`, without effect.
 pub(crate) async fn dry(tools: &Tools, object: &Value) -> Result<Output> {
     tools.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &object.to_string()).await

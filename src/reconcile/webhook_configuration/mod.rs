@@ -37,7 +37,12 @@ pub async fn reconcile(reconciler: &Reconciler) -> Result<Option<Duration>, Appl
     let anchors = Api::<PartialObjectMeta<ClusterRole>>::all(client.clone());
     let anchor = anchors.get_opt(&settings.anchor).await?.map(|anchor| anchor.metadata);
     let live = anchor.filter(|anchor| anchor.deletion_timestamp.is_none());
-    let Some(uid) = live.and_then(|anchor| anchor.uid) else { return Ok(Some(REGULARLY)) };
+    let Some(uid) = live.and_then(|anchor| anchor.uid) else {
+        // What is collected with its anchor was not taken away by anyone.
+        reconciler.events.stands(MutatingWebhookConfiguration::KIND, false);
+        reconciler.events.stands(ValidatingWebhookConfiguration::KIND, false);
+        return Ok(Some(REGULARLY));
+    };
     let options = Options {
         system_namespaces: &settings.system_namespaces,
         endpoint: &endpoint(settings),
@@ -91,13 +96,15 @@ async fn heal<K: Configuration>(reconciler: &Reconciler, wanted: &K) -> Result<(
     let api = Api::<K>::all(reconciler.writer.client().clone());
     let there = api.get_opt(rules::NAME).await?;
     if there.as_ref().is_some_and(|there| is_as(there, wanted)) {
+        reconciler.events.stands(K::KIND, true);
         return Ok(());
     }
     let applied = apply(reconciler, &api, wanted).await?;
     if !is_as(&applied, wanted) {
         replace(reconciler, &api, &applied, wanted).await?;
     }
-    if let Some(there) = there {
+    let stood = reconciler.events.stands(K::KIND, true);
+    if there.is_some() || stood {
         tracing::info!(
             kind = K::KIND,
             name = rules::NAME,
@@ -105,7 +112,7 @@ async fn heal<K: Configuration>(reconciler: &Reconciler, wanted: &K) -> Result<(
         );
         reconciler.metrics.healed(K::KIND);
         let note = "the webhook configuration is as it should be again".to_owned();
-        reconciler.tell(there.object_ref(&()), Happened::Healed, "Healed", note).await;
+        reconciler.tell(applied.object_ref(&()), Happened::Healed, "Healed", note).await;
     }
     Ok(())
 }
