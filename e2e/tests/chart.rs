@@ -10,10 +10,8 @@
 use anyhow::Result;
 use e2e::folder::Folder;
 use e2e::tools::{Output, Tools};
-use e2e::{amanat as installed, binary, chart, operator};
+use e2e::{amanat as installed, binary, chart, manifests, operator};
 use serde_json::{Value, json};
-
-const DIGEST: &str = "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 
 struct Helm {
     folder: Folder,
@@ -28,17 +26,25 @@ impl Helm {
     }
 
     async fn run(&self, verb: &[&str], values: &Value) -> Result<Output> {
+        self.run_in(operator::NAMESPACE, verb, values).await
+    }
+
+    async fn run_in(&self, namespace: &str, verb: &[&str], values: &Value) -> Result<Output> {
         let file = self.folder.path().join("values.yaml");
         std::fs::write(&file, values.to_string())?;
         let (file, chart) = (file.to_string_lossy(), chart::folder());
         let chart = chart.to_string_lossy();
         let mut all = verb.to_vec();
-        all.extend([&*chart, "--namespace", operator::NAMESPACE, "--values", &file]);
+        all.extend([&*chart, "--namespace", namespace, "--values", &file]);
         self.tools.helm(&all).await
     }
 
     async fn render(&self, values: &Value) -> Result<Output> {
-        self.run(&["template", chart::RELEASE], values).await
+        self.render_in(operator::NAMESPACE, values).await
+    }
+
+    async fn render_in(&self, namespace: &str, values: &Value) -> Result<Output> {
+        self.run_in(namespace, &["template", chart::RELEASE], values).await
     }
 }
 
@@ -221,22 +227,141 @@ async fn a_certificate_that_is_brought_is_mounted_and_no_secret_may_be_touched()
     Ok(())
 }
 
-/// What Amanat demands of the highest class, it does itself.
+/// The controls that the enforcer itself misses in its own upper class.
+const MISSED: [&str; 0] = [];
+
+/// What Amanat demands of an upper class, it does itself: beside a Confidential CloudWorkload of its own namespace.
 #[tokio::test]
-async fn its_own_pods_pass_the_highest_class() -> Result<()> {
+async fn it_meets_its_own_upper_class() -> Result<()> {
+    const NAMESPACE: &str = "guards";
     let helm = Helm::new()?;
-    let mut values = installed::values();
-    values["image"] = json!({"repository": "registry.example.gov.pk/amanat", "digest": DIGEST});
-    let rendered = helm.render(&values).await?.ok()?;
-    let objects = objects(&rendered);
-    let file = helm.folder.path().join("deployment.yaml");
-    std::fs::write(&file, of(&objects, "Deployment")[0].to_string())?;
     let amanat = tokio::task::spawn_blocking(operator::amanat_binary).await??;
-    let output = std::process::Command::new(amanat)
-        .args(["check", "--class", "Secret", "--namespace", "demanding", "--strict"])
-        .args(["--set", "image/approved-registries.registries=[registry.example.gov.pk]"])
-        .arg(&file)
-        .output()?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let declared = [
+        manifests::entity(manifests::ENTITY),
+        manifests::provider(manifests::PROVIDER),
+        manifests::cloud_workload(NAMESPACE, "Confidential"),
+    ];
+    let beside = helm.folder.path().join("declared.yaml");
+    std::fs::write(&beside, manifests::manifest(&declared))?;
+    for (name, values) in chart::kept() {
+        let file = helm.folder.path().join(format!("{name}.yaml"));
+        std::fs::write(&file, helm.render_in(NAMESPACE, &values).await?.ok()?)?;
+        let arguments = ["check", "--strict", "-o", "json"];
+        let output = std::process::Command::new(&amanat).args(arguments).args([&beside, &file]).output()?;
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        let findings = report["findings"].as_array().unwrap().iter();
+        let controls: Vec<_> = findings.map(|finding| finding["control"].as_str().unwrap()).collect();
+        assert_eq!(controls, MISSED, "{name}: {report:#}");
+        assert_eq!(report["errors"], json!([]), "{name}");
+        assert_eq!(output.status.code(), Some(i32::from(!MISSED.is_empty())), "{name}");
+        // Its CloudWorkload and its Deployment are judged, not overlooked.
+        assert!(report["summary"]["objects"].as_u64() >= Some(2), "{name}: {report:#}");
+    }
+    Ok(())
+}
+
+/// `UPDATE=1 cargo test -p e2e --test chart` writes them. The baseline isn't kept a second time: it is the shipped one.
+#[tokio::test]
+async fn renders_are_the_kept_ones() -> Result<()> {
+    let helm = Helm::new()?;
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut stale = Vec::new();
+    for (name, values) in chart::kept() {
+        let file = chart::renders().join(format!("{name}.yaml"));
+        let rendered = helm.render(&values).await?.ok()?;
+        let documents = rendered.split("---\n").filter(|document| !document.contains("\nkind: SecurityBaseline\n"));
+        let rendered = documents.collect::<Vec<_>>().join("---\n");
+        if update {
+            std::fs::create_dir_all(chart::renders())?;
+            std::fs::write(&file, rendered)?;
+        } else if std::fs::read_to_string(&file).unwrap_or_default() != rendered {
+            stale.push(name);
+        }
+    }
+    assert!(stale.is_empty(), "run `UPDATE=1 cargo test -p e2e --test chart`; not current: {stale:?}");
+    Ok(())
+}
+
+/// Replicas are kept apart and not ended all at once, and each has the time that its end takes.
+#[tokio::test]
+async fn replicas_outlive_nodes_and_upgrades() -> Result<()> {
+    let helm = Helm::new()?;
+    for replicas in [0, 1, 2, 5] {
+        let mut values = installed::values();
+        values["replicas"] = json!(replicas);
+        let objects = objects(&helm.render(&values).await?.ok()?);
+        let deployment = of(&objects, "Deployment")[0];
+        let template = &deployment["spec"]["template"];
+        let labels = &template["metadata"]["labels"];
+        let selects = |selector: &Value| {
+            selector["matchLabels"].as_object().unwrap().iter().all(|(key, value)| labels[key] == *value)
+        };
+        let budgets = of(&objects, "PodDisruptionBudget");
+        // A budget over one replica would keep its node from ever being drained.
+        assert_eq!(budgets.len(), usize::from(replicas > 1), "{replicas}");
+        for budget in budgets {
+            assert!(selects(&budget["spec"]["selector"]) && budget["spec"]["minAvailable"] == 1, "{budget}");
+            assert_eq!(budget["spec"]["unhealthyPodEvictionPolicy"], "AlwaysAllow");
+        }
+        assert_eq!(deployment["spec"]["strategy"]["rollingUpdate"], json!({"maxSurge": 1, "maxUnavailable": 0}));
+        let spec = &template["spec"];
+        let apart = &spec["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0];
+        assert_eq!(apart["podAffinityTerm"]["topologyKey"], "kubernetes.io/hostname");
+        assert!(selects(&apart["podAffinityTerm"]["labelSelector"]));
+        let spread = &spec["topologySpreadConstraints"][0];
+        assert_eq!(spread["topologyKey"], "topology.kubernetes.io/zone");
+        assert!(selects(&spread["labelSelector"]) && spread["whenUnsatisfiable"] == "ScheduleAnyway");
+        assert_eq!(spec["priorityClassName"], "system-cluster-critical");
+    }
+    Ok(())
+}
+
+/// The places of a schema that are objects with names of their own, each with values that hold one more there. What may
+/// hold any name is given by an example.
+fn closed<'a>(
+    schema: &'a Value,
+    defs: &'a Value,
+    path: &str,
+    places: &mut Vec<(String, Value)>,
+    wrap: &dyn Fn(Value) -> Value,
+) {
+    let schema = match schema["$ref"].as_str() {
+        Some(name) => &defs[name.trim_start_matches("#/$defs/")],
+        None => schema,
+    };
+    if let Some(properties) = schema["properties"].as_object() {
+        assert_eq!(schema["additionalProperties"], false, "{path} is open");
+        places.push((path.to_owned(), wrap(json!({"misspelt": true}))));
+        for (name, below) in properties {
+            closed(below, defs, &format!("{path}/{name}"), places, &|value| wrap(json!({name: value})));
+        }
+    } else if schema["additionalProperties"].is_object() {
+        let example = if path.ends_with("/controls") { "pod/sysctls" } else { "Open" };
+        let below = format!("{path}/{example}");
+        closed(&schema["additionalProperties"], defs, &below, places, &|value| wrap(json!({example: value})));
+    }
+    if schema["items"].is_object() {
+        closed(&schema["items"], defs, &format!("{path}/0"), places, &|value| wrap(json!([value])));
+    }
+}
+
+#[tokio::test]
+async fn a_misspelt_value_is_refused_at_every_level() -> Result<()> {
+    let helm = Helm::new()?;
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(chart::folder().join("values.schema.json"))?)?;
+    let mut places = Vec::new();
+    closed(&schema, &schema["$defs"], "", &mut places, &|value| value);
+    assert!(places.len() > 12, "{places:?}");
+    for (path, values) in places {
+        let output = helm.render(&values).await?;
+        let says = format!("at '{path}': additional properties 'misspelt' not allowed");
+        let says = says.replace("pod/sysctls", "pod~1sysctls");
+        assert!(
+            !output.status.success() && output.stderr.contains("'misspelt' not allowed"),
+            "{path}: {}",
+            output.stderr
+        );
+        assert!(output.stderr.contains(&says) || output.stderr.contains(&path), "{says}: {}", output.stderr);
+    }
     Ok(())
 }

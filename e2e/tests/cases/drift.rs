@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use e2e::amanat::Amanat;
 use e2e::case::{Case, Suite};
 use e2e::cluster::Cluster;
+use e2e::tools::Tools;
 use e2e::waiting::until;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Namespace;
@@ -13,6 +15,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Api;
 use kube::api::ListParams;
+use serde_json::{Value, json};
 
 use super::given;
 use super::says::says;
@@ -29,6 +32,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("drift: a tenant can neither edit nor delete a built NetworkPolicy", tenants),
         Case::new("drift: the pod-security labels of a namespace are back", labels),
         Case::new("drift: a condition added to the webhook configuration is gone, and an Event tells", webhooks),
+        Case::new("drift: whatever is done to a webhook configuration is healed, counted and told", configurations)
+            .alone(),
     ]
 }
 
@@ -130,14 +135,109 @@ async fn webhooks(suite: Arc<Suite>) -> Result<()> {
     told(amanat.cluster(), "default", "ValidatingWebhookConfiguration").await
 }
 
+/// The webhook configurations that Amanat keeps: resource, kind, and the entry that the changes are tried on.
+const CONFIGURATIONS: [(&str, &str, &str); 1] =
+    [("validatingwebhookconfigurations", "ValidatingWebhookConfiguration", "governed.webhook.amanat.dev")];
+
+async fn configurations(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let cluster = amanat.cluster();
+    // Not of Amanat's administrators, but may do everything: the guard lets it pass.
+    let binding = ["create", "clusterrolebinding", "drift", "--clusterrole=cluster-admin", "--group=cluster-admins"];
+    cluster.tools().kubectl(&binding).await?.ok()?;
+    let admin = cluster.tools_as(&cluster.user("cluster-admin", &["cluster-admins"])?);
+    let may = ["auth", "can-i", "delete", "validatingadmissionpolicies"];
+    until(SOON, "the role to count", async || admin.kubectl(&may).await?.ok().map(|_| ())).await?;
+    for (resource, kind, entry) in CONFIGURATIONS {
+        let get = ["get", resource, "amanat", "-o", "json"];
+        let written: Value = serde_json::from_str(&admin.kubectl(&get).await?.ok()?)?;
+        let at = |key: &str| Ok::<_, anyhow::Error>(format!("/webhooks/{}/{key}", index_of(&written, entry)?));
+        let one = |op: &str, path: String, value: Value| json!([{"op": op, "path": path, "value": value}]).to_string();
+        let nobody = json!([{"key": "example.com/nobody", "operator": "Exists"}]);
+        let changes = [
+            ("rules trimmed", one("remove", at("rules/0")?, Value::Null)),
+            ("operations trimmed", one("replace", at("rules/0/operations")?, json!(["DELETE"]))),
+            ("no namespace selected", one("replace", at("namespaceSelector/matchExpressions")?, nobody.clone())),
+            ("no object selected", one("replace", at("objectSelector")?, json!({"matchExpressions": nobody}))),
+            ("opened on failure", one("replace", at("failurePolicy")?, json!("Ignore"))),
+            ("bundle emptied", one("replace", at("clientConfig/caBundle")?, json!(""))),
+            (
+                "called elsewhere",
+                one("replace", at("clientConfig/url")?, json!("https://127.0.0.1:1/validate/governed")),
+            ),
+            ("a moment to answer", one("replace", at("timeoutSeconds")?, json!(1))),
+            ("an entry less", one("remove", format!("/webhooks/{}", index_of(&written, entry)?), Value::Null)),
+            ("no owner", one("remove", "/metadata/ownerReferences".to_owned(), Value::Null)),
+        ];
+        for (what, change) in changes {
+            let patch = ["patch", resource, "amanat", "--type=json", "-p", &change];
+            heal(&amanat, &admin, (kind, &written), what, &patch).await?;
+        }
+        told(cluster, "default", kind).await?;
+        let before = events_of(cluster, "default", kind).await?;
+        heal(&amanat, &admin, (kind, &written), "deleted", &["delete", resource, "amanat"]).await?;
+        // The one made anew is another object, so that its Event isn't held back as a repetition.
+        until(SOON, "another Event", async || {
+            let now = events_of(cluster, "default", kind).await?;
+            ensure!(now > before, "there are {now}, before {before}");
+            Ok(())
+        })
+        .await?;
+    }
+    amanat.wait_serving().await
+}
+
+/// The place of an entry among the webhooks of a configuration.
+fn index_of(configuration: &Value, entry: &str) -> Result<usize> {
+    let webhooks = configuration["webhooks"].as_array().context("it has no webhooks")?;
+    webhooks.iter().position(|webhook| webhook["name"] == entry).with_context(|| format!("it has no {entry}"))
+}
+
+/// Runs a command that spoils a webhook configuration, and waits until it is as it was written and the healing counted.
+async fn heal(
+    amanat: &Amanat,
+    admin: &Tools,
+    (kind, written): (&str, &Value),
+    what: &str,
+    command: &[&str],
+) -> Result<()> {
+    let labels = [&*format!("kind=\"{kind}\"")];
+    let counted = async || -> Result<f64> {
+        let installation = amanat.installation().await;
+        let mut sum = 0.0;
+        for replica in &installation.replicas {
+            sum += replica.operator.metric("amanat_drift_healed_total", &labels).await?;
+        }
+        Ok(sum)
+    };
+    let before = counted().await?;
+    let started = Instant::now();
+    admin.kubectl(command).await?.ok().with_context(|| what.to_owned())?;
+    until(HEALED, format!("the {kind} to be healed: {what}"), async || {
+        let now: Value = serde_json::from_str(&admin.kubectl(&["get", kind, "amanat", "-o", "json"]).await?.ok()?)?;
+        let owners = |object: &Value| object["metadata"]["ownerReferences"].clone();
+        ensure!(now["webhooks"] == written["webhooks"], "it is {}", now["webhooks"]);
+        ensure!(owners(&now) == owners(written), "it belongs to {}", owners(&now));
+        ensure!(counted().await? > before, "it isn't counted");
+        Ok(())
+    })
+    .await?;
+    println!("drift: {kind}, {what}: healed and counted {:?} after kubectl was started", started.elapsed());
+    Ok(())
+}
+
+/// How many Events tell of the healing of a kind.
+async fn events_of(cluster: &Cluster, namespace: &str, kind: &str) -> Result<usize> {
+    let events = Api::<Event>::namespaced(cluster.client().clone(), namespace).list(&ListParams::default()).await?;
+    let about = |event: &Event| event.regarding.as_ref().and_then(|object| object.kind.as_deref()) == Some(kind);
+    Ok(events.items.iter().filter(|event| event.reason.as_deref() == Some("Healed") && about(event)).count())
+}
+
 /// An Event of the healing is there.
 async fn told(cluster: &Cluster, namespace: &str, kind: &str) -> Result<()> {
-    let events = Api::<Event>::namespaced(cluster.client().clone(), namespace);
     until(SOON, "an Event that tells of the healing", async || {
-        let told = events.list(&ListParams::default()).await?;
-        let about = |event: &Event| event.regarding.as_ref().and_then(|object| object.kind.as_deref()) == Some(kind);
-        let healed = |event: &&Event| event.reason.as_deref() == Some("Healed") && about(event);
-        ensure!(told.items.iter().any(|event| healed(&event)), "there are {} Events, and none is it", told.items.len());
+        let told = events_of(cluster, namespace, kind).await?;
+        ensure!(told > 0, "there is none");
         Ok(())
     })
     .await

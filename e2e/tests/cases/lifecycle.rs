@@ -1,6 +1,7 @@
 //! From installation to removal, by someone who isn't among Amanat's administrators.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::amanat::{self, Amanat};
@@ -9,19 +10,80 @@ use e2e::chart;
 use e2e::cluster::Cluster;
 use e2e::controlplane::Options;
 use e2e::manifests::patched;
+use e2e::operator::NAMESPACE;
 use e2e::tools::{Output, Tools};
+use e2e::waiting::until;
 use serde_json::{Value, json};
 
 use super::baseline::configuration_is_gone;
 use super::given::{self, BASELINE};
 use super::says::says;
 
+const SOON: Duration = Duration::from_secs(60);
+
 /// A control that no replica knows.
 const NEWER: &str = "pod/of-tomorrow";
 
 pub(crate) fn cases() -> Vec<Case> {
     let name = "lifecycle: a cluster-admin installs, upgrades past what replicas know, goes back, and uninstalls";
-    vec![Case::new(name, lifecycle).on_own_cluster()]
+    let pods = "lifecycle: with Pods in the cluster the chart rolls out, goes back, and goes by every way";
+    vec![Case::new(name, lifecycle).on_own_cluster(), Case::new(pods, with_pods).on_own_cluster()]
+}
+
+/// The Deployment is the cluster's own business here: its Pods are nobody's processes, and no webhook is configured.
+async fn with_pods(_: Arc<Suite>) -> Result<()> {
+    let cluster = Arc::new(Cluster::own(&Options::default()).await?);
+    let binding = ["create", "clusterrolebinding", "installer", "--clusterrole=cluster-admin", "--user=installer"];
+    cluster.tools().kubectl(&binding).await?.ok()?;
+    let installer = cluster.tools_as(&cluster.user("installer", &[])?);
+    let values = |replicas: u32| patched(amanat::values(), &json!({"replicas": replicas}));
+    // The baseline has no status without an operator: helm waits for what it knows of itself.
+    let waiting = ["--wait=legacy", "--timeout=60s"];
+
+    chart::install(&cluster, &installer, &values(2), &waiting).await?.ok()?;
+    given::available(&cluster, NAMESPACE, "amanat").await?;
+    let binding = ["create", "rolebinding", "inside", "--clusterrole=admin", "--user=inside", "-n", NAMESPACE];
+    cluster.tools().kubectl(&binding).await?.ok()?;
+    guards(&cluster).await?;
+    chart::upgrade(&cluster, &installer, &values(3), &waiting).await?.ok()?;
+    given::available(&cluster, NAMESPACE, "amanat").await?;
+    let back = ["rollback", chart::RELEASE, "1", "--namespace", NAMESPACE, "--wait=legacy", "--timeout=60s"];
+    installer.helm(&back).await?.ok()?;
+    given::available(&cluster, NAMESPACE, "amanat").await?;
+    let restart = ["rollout", "restart", "deployment/amanat", "-n", NAMESPACE];
+    installer.kubectl(&restart).await?.ok()?;
+    given::available(&cluster, NAMESPACE, "amanat").await?;
+
+    // The foreground's deletion ends by the collector's hand.
+    let delete = ["delete", "deployment", "amanat", "-n", NAMESPACE, "--cascade=foreground", "--timeout=60s"];
+    installer.kubectl(&delete).await?.ok()?;
+    chart::upgrade(&cluster, &installer, &values(1), &waiting).await?.ok()?;
+    given::available(&cluster, NAMESPACE, "amanat").await?;
+    chart::uninstall(&installer, &["--cascade=foreground"]).await?.ok()?;
+    let kinds = "deployments,services,poddisruptionbudgets,clusterroles,validatingadmissionpolicies,\
+                 validatingadmissionpolicybindings";
+    let get = ["get", kinds, "-A", "-l", "app.kubernetes.io/name=amanat", "-o", "name"];
+    until(SOON, "all that the chart made to be gone", async || {
+        let left = installer.kubectl(&get).await?.ok()?;
+        ensure!(left.is_empty(), "there is {left}");
+        Ok(())
+    })
+    .await?;
+
+    // The end of the whole namespace isn't held up by what is guarded in it.
+    chart::install(&cluster, &installer, &values(2), &waiting).await?.ok()?;
+    guards(&cluster).await?;
+    installer.kubectl(&["delete", "namespace", NAMESPACE, "--timeout=90s"]).await?.ok().map(|_| ())
+}
+
+/// Waits until the guard is asked, and refuses the namespace's own admin.
+async fn guards(cluster: &Cluster) -> Result<()> {
+    let inside = cluster.tools_as(&cluster.user("inside", &[])?);
+    until(SOON, "the guard to be asked", async || {
+        let scale = ["scale", "deployment", "amanat", "--replicas=0", "-n", NAMESPACE, "--dry-run=server"];
+        says(&inside.kubectl(&scale).await?.refused()?, &["ValidatingAdmissionPolicy 'amanat-guard'"])
+    })
+    .await
 }
 
 async fn lifecycle(_: Arc<Suite>) -> Result<()> {

@@ -27,6 +27,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("self-protection: who may not delete the guard changes nothing that Amanat stands on", guarded),
         Case::new("self-protection: the control plane writes status and scale, collects and migrates", control_plane),
         Case::new("self-protection: who restores backups brings the class label, and changes none", restorers),
+        Case::new("self-protection: what the chart renders is what the API server knows", renders),
         Case::new("self-protection: with every replica down both policies hold, and nothing else is closed", down)
             .alone(),
         Case::new("self-protection: without the policy the webhook keeps the class label", webhook_alone).alone(),
@@ -280,6 +281,33 @@ async fn control_plane(suite: Arc<Suite>) -> Result<()> {
             let delete = ["delete", guarded.resource, guarded.name(), "-n", NAMESPACE, "--dry-run=server"];
             tools.kubectl(&delete).await?.ok()?;
         }
+    }
+    Ok(())
+}
+
+/// Every kept render, field by field, and the expressions of the policies.
+async fn renders(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    for (name, values) in e2e::chart::kept() {
+        let rendered = e2e::chart::render(amanat.cluster(), &amanat.tools(), &values).await?.ok()?;
+        let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
+        let applied = amanat.tools().kubectl_with(&apply, &rendered).await?;
+        // Of the baseline Amanat itself says what it doesn't act upon.
+        let warned = |line: &&str| line.contains("Warning") && !line.contains("is not acted upon yet");
+        let warning = applied.stderr.lines().find(warned).map(str::to_owned);
+        applied.ok().with_context(|| name)?;
+        ensure!(warning.is_none(), "{name}: {warning:?}");
+    }
+    for policy in [GUARD, LABEL] {
+        until(SOON, format!("the types of {policy} to be checked"), async || {
+            let get = ["get", "validatingadmissionpolicy", policy, "-o", "json"];
+            let found: Value = serde_json::from_str(&amanat.tools().kubectl(&get).await?.ok()?)?;
+            ensure!(found["status"]["observedGeneration"] == found["metadata"]["generation"], "not yet");
+            let warnings = &found["status"]["typeChecking"]["expressionWarnings"];
+            ensure!(warnings.is_null(), "{warnings:#}");
+            Ok(())
+        })
+        .await?;
     }
     Ok(())
 }
