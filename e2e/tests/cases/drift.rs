@@ -136,8 +136,10 @@ async fn webhooks(suite: Arc<Suite>) -> Result<()> {
 }
 
 /// The webhook configurations that Amanat keeps: resource, kind, and the entry that the changes are tried on.
-const CONFIGURATIONS: [(&str, &str, &str); 1] =
-    [("validatingwebhookconfigurations", "ValidatingWebhookConfiguration", "governed.webhook.amanat.dev")];
+const CONFIGURATIONS: [(&str, &str, &str); 2] = [
+    ("validatingwebhookconfigurations", "ValidatingWebhookConfiguration", "governed.webhook.amanat.dev"),
+    ("mutatingwebhookconfigurations", "MutatingWebhookConfiguration", "supply.webhook.amanat.dev"),
+];
 
 async fn configurations(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;

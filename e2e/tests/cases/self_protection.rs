@@ -79,7 +79,7 @@ fn guarded_objects() -> Vec<Guarded> {
             object(&hooks, "ValidatingWebhookConfiguration", "amanat", json!({})),
             true,
         ),
-        of("mutatingwebhookconfigurations", object(&hooks, "MutatingWebhookConfiguration", "amanat", json!({})), false),
+        of("mutatingwebhookconfigurations", object(&hooks, "MutatingWebhookConfiguration", "amanat", json!({})), true),
     ]
 }
 
