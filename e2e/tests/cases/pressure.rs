@@ -36,9 +36,8 @@ const CERTIFICATES: [&str; 2] = ["--certificate-ca-validity=160s", "--certificat
 
 const WORKERS: usize = 4;
 
-/// So many creates at once that more connections are used than the API server keeps, to every replica, and kept ones that
-/// the workers alone would leave
-/// idle.
+/// So many creates at once that more connections are used than the API server keeps, to every replica, and those too that
+/// the workers alone would leave idle.
 const MANY: usize = 48;
 
 /// Creates that must have been begun for a state to count as tried.
