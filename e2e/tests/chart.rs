@@ -312,6 +312,8 @@ async fn replicas_outlive_nodes_and_upgrades() -> Result<()> {
         assert_eq!(spread["topologyKey"], "topology.kubernetes.io/zone");
         assert!(selects(&spread["labelSelector"]) && spread["whenUnsatisfiable"] == "ScheduleAnyway");
         assert_eq!(spec["priorityClassName"], "system-cluster-critical");
+        // Five seconds for new connections, ninety in which the API server lets go of its own, ten for the last requests.
+        assert!(spec["terminationGracePeriodSeconds"].as_u64() > Some(5 + 90 + 10), "{spec}");
     }
     Ok(())
 }
