@@ -149,7 +149,7 @@ async fn changes_that_add_nothing_pass() {
     let webhook = usual();
     let mut going = unpinned();
     going["metadata"]["finalizers"] = json!([]);
-    going["metadata"]["labels"] = json!({"a": "b"});
+    going["metadata"]["labels"]["a"] = json!("b");
     let update = review("UPDATE", POD, "fbr-portal", json!({"object": going, "oldObject": unpinned()}));
     assert!(webhook.review("governed", &update).await.allowed());
     let delete = review("DELETE", POD, "fbr-portal", json!({"oldObject": unpinned()}));
@@ -471,11 +471,11 @@ async fn a_body_that_never_ends_is_not_waited_for_without_end() {
 async fn damage_never_makes_a_review_allowed() {
     let webhook = usual();
     let mut violating = unpinned();
-    violating["metadata"]["labels"] = json!({"app": "app"});
+    violating["metadata"]["labels"]["app"] = json!("app");
     violating["spec"]["hostPID"] = json!(true);
     violating["spec"]["containers"][0]["securityContext"] = json!({"privileged": true});
     let mut conforming = pod();
-    conforming["metadata"]["labels"] = json!({"app": "app"});
+    conforming["metadata"]["labels"]["app"] = json!("app");
     let of = |operation: &str, object: &Value, old: &Value| {
         review(operation, POD, "fbr-portal", json!({"object": object, "oldObject": old}))
     };

@@ -52,7 +52,14 @@ fn privileged() -> Value {
 fn ask(engine: &Engine, operation: Operation, new: &Subject, old: Option<&Subject>, standing: &Standing) -> Verdict {
     let registry = Registry::usual();
     let now = instant("06-01T00:00:00");
-    engine.decide(&Request { operation, subject: new, old, actor: None, standing, context: &registry, now })
+    let supplied = |subject: &Subject| {
+        let mut subject = subject.clone();
+        engine.supply(standing, &registry, &mut subject);
+        subject
+    };
+    let (new, old) = (supplied(new), old.map(supplied));
+    let (subject, old) = (&new, old.as_ref());
+    engine.decide(&Request { operation, subject, old, actor: None, standing, context: &registry, now })
 }
 
 fn denials(verdict: &Verdict) -> Vec<&'static str> {
@@ -272,10 +279,9 @@ fn pods_of_older_controllers_come_back_within_the_grace() {
     (terms.raise, terms.suspension) = (Some(grace), Some(grace));
     let standing = Standing::Governed(terms);
     let owner = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": true}]);
-    let pod = subject(
-        Kind::Pod,
-        json!({"metadata": {"generateName": "r-", "namespace": "a", "ownerReferences": owner}, "spec": privileged()}),
-    );
+    let metadata = json!({"generateName": "r-", "namespace": "a", "ownerReferences": owner,
+        "labels": {"amanat.dev/data-class": "Restricted"}});
+    let pod = subject(Kind::Pod, json!({"metadata": metadata, "spec": privileged()}));
     let decide = |user: &str, created: Option<&str>| {
         let actor = Actor::new(user, Vec::new(), "amanat", &[]);
         let registry = Registry { owner_created: created.map(instant), ..Registry::usual() };

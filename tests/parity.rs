@@ -231,21 +231,11 @@ fn limit_ranged(spec: &mut Value) {
 }
 
 async fn through_webhook(router: &axum::Router, operation: &str, new: &Written, old: Option<&Written>) -> Found {
-    let kind = new.kind;
-    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
-        "uid": "u", "operation": operation, "name": new.name(), "namespace": new.namespace(),
-        "kind": {"group": kind.group(), "version": kind.version(), "kind": kind.name()},
-        "resource": {"group": kind.group(), "version": kind.version(), "resource": kind.plural()},
-        "userInfo": {"username": "alice", "groups": ["system:authenticated"]},
-        "object": new.sent(), "oldObject": old.map(Written::sent)}});
-    let request = http::Request::post("/validate/governed")
-        .header("content-type", "application/json")
-        .body(Body::from(review.to_string()))
-        .unwrap();
-    let response = router.clone().oneshot(request).await.unwrap();
-    assert_eq!(response.status(), 200);
-    let body: Value = serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
-    let response = &body["response"];
+    let object = match (new.kind, operation) {
+        (Kind::Pod, "CREATE") => supplied(router, new).await.object,
+        _ => new.sent(),
+    };
+    let response = review(router, "/validate/governed", operation, new, object, old).await;
     let causes = response["status"]["details"]["causes"].as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut denied: Vec<_> = causes.iter().map(|cause| (text(&cause["field"]), text(&cause["message"]))).collect();
@@ -254,6 +244,44 @@ async fn through_webhook(router: &axum::Router, operation: &str, new: &Written, 
     let mut warned: Vec<String> = response["warnings"].as_array().into_iter().flatten().map(text).collect();
     warned.sort();
     Found { denied, warned }
+}
+
+/// A Pod as the API server keeps it when it is made: with the patch of the supplying entry.
+async fn supplied(router: &axum::Router, pod: &Written) -> Written {
+    let mut object = pod.sent();
+    let response = review(router, "/mutate/supply", "CREATE", pod, object.clone(), None).await;
+    assert_eq!(response["allowed"], true, "{response}");
+    if let Some(patch) = response.get("patch") {
+        let patch: k8s_openapi::ByteString = serde_json::from_value(patch.clone()).unwrap();
+        let patch: json_patch::Patch = serde_json::from_slice(&patch.0).unwrap();
+        json_patch::patch(&mut object, &patch).unwrap();
+    }
+    Written { kind: pod.kind, object }
+}
+
+async fn review(
+    router: &axum::Router,
+    path: &str,
+    operation: &str,
+    new: &Written,
+    object: Value,
+    old: Option<&Written>,
+) -> Value {
+    let kind = new.kind;
+    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u", "operation": operation, "name": new.name(), "namespace": new.namespace(),
+        "kind": {"group": kind.group(), "version": kind.version(), "kind": kind.name()},
+        "resource": {"group": kind.group(), "version": kind.version(), "resource": kind.plural()},
+        "userInfo": {"username": "alice", "groups": ["system:authenticated"]},
+        "object": object, "oldObject": old.map(Written::sent)}});
+    let request = http::Request::post(path)
+        .header("content-type", "application/json")
+        .body(Body::from(review.to_string()))
+        .unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let body: Value = serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
+    body["response"].clone()
 }
 
 /// What `check` finds in each object, by namespace and name.
@@ -422,13 +450,17 @@ async fn updated_objects() {
             pairs.push((written("old", &old), written("new", &new)));
         }
     }
+    let router = webhook();
+    // A Pod that is changed was supplied when it was made, and isn't when it is changed.
+    for (old, new) in pairs.iter_mut().filter(|(old, _)| old.kind == Kind::Pod) {
+        (*old, *new) = (supplied(&router, old).await, supplied(&router, new).await);
+    }
     let all: Vec<Written> = pairs.iter().flat_map(|(old, new)| [old.clone(), new.clone()]).collect();
     let found = through_check(&all);
     let of = |object: &Written| {
         let key = (object.namespace().to_owned(), object.name().to_owned());
         found.get(&key).cloned().unwrap_or_default()
     };
-    let router = webhook();
     let mut forgave = 0;
     for (old, new) in &pairs {
         // The name is the object's; the two sides have different ones only for `check`'s sake.

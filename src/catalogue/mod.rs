@@ -13,6 +13,7 @@ pub static ALL: &[&Control] = &[
     &image::APPROVED_REGISTRIES,
     &image::DIGEST_PINNED,
     &network::DEFAULT_DENY,
+    &placement::CLASS_INHERITED,
     &placement::CLOUD_MODEL_PERMITTED,
     &placement::DATA_CLASS_DECLARED,
     &placement::NO_SILENT_DOWNGRADE,

@@ -183,7 +183,9 @@ impl Cluster {
         if row.violating {
             spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = json!(true);
         }
-        let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app", "namespace": NAMESPACE}, "spec": spec});
+        let metadata =
+            json!({"name": "app", "namespace": NAMESPACE, "labels": {"amanat.dev/data-class": "Restricted"}});
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec});
         if row.recreated {
             pod["metadata"]["ownerReferences"] =
                 json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "app", "uid": "1", "controller": true}]);

@@ -33,6 +33,12 @@ pub enum Kind {
     ResourceQuota,
     /// `v1 LimitRange`.
     LimitRange,
+    /// `v1 PersistentVolumeClaim`.
+    PersistentVolumeClaim,
+    /// `v1 Service`.
+    Service,
+    /// `networking.k8s.io/v1 Ingress`.
+    Ingress,
     /// `amanat.dev/v1alpha1 CloudWorkload`.
     CloudWorkload,
 }
@@ -67,6 +73,9 @@ impl Kind {
         Kind::NetworkPolicy,
         Kind::ResourceQuota,
         Kind::LimitRange,
+        Kind::PersistentVolumeClaim,
+        Kind::Service,
+        Kind::Ingress,
         Kind::CloudWorkload,
     ];
 
@@ -78,10 +87,10 @@ impl Kind {
         })
     }
 
-    /// Deployments, DaemonSets, ReplicaSets and NetworkPolicies were served by `extensions/v1beta1`; manifests of that
+    /// Deployments, DaemonSets, ReplicaSets, NetworkPolicies and Ingresses were served by `extensions/v1beta1`; manifests of that
     /// time are still about.
     fn once_in_extensions(self) -> bool {
-        matches!(self, Self::Deployment | Self::DaemonSet | Self::ReplicaSet | Self::NetworkPolicy)
+        matches!(self, Self::Deployment | Self::DaemonSet | Self::ReplicaSet | Self::NetworkPolicy | Self::Ingress)
     }
 
     /// The kind's name in a manifest.
@@ -101,6 +110,9 @@ impl Kind {
             Self::NetworkPolicy => "NetworkPolicy",
             Self::ResourceQuota => "ResourceQuota",
             Self::LimitRange => "LimitRange",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
+            Self::Service => "Service",
+            Self::Ingress => "Ingress",
             Self::CloudWorkload => "CloudWorkload",
         }
     }
@@ -113,11 +125,13 @@ impl Kind {
             | Self::PodTemplate
             | Self::Namespace
             | Self::ResourceQuota
-            | Self::LimitRange => "",
+            | Self::LimitRange
+            | Self::PersistentVolumeClaim
+            | Self::Service => "",
             Self::Deployment | Self::StatefulSet | Self::DaemonSet | Self::ReplicaSet => "apps",
             Self::Job | Self::CronJob => "batch",
             Self::Scale => "autoscaling",
-            Self::NetworkPolicy => "networking.k8s.io",
+            Self::NetworkPolicy | Self::Ingress => "networking.k8s.io",
             Self::CloudWorkload => crate::api::GROUP,
         }
     }
@@ -147,6 +161,9 @@ impl Kind {
             Self::NetworkPolicy => "networkpolicies",
             Self::ResourceQuota => "resourcequotas",
             Self::LimitRange => "limitranges",
+            Self::PersistentVolumeClaim => "persistentvolumeclaims",
+            Self::Service => "services",
+            Self::Ingress => "ingresses",
             Self::CloudWorkload => "cloudworkloads",
         }
     }
@@ -178,6 +195,9 @@ impl Kind {
             | Self::NetworkPolicy
             | Self::ResourceQuota
             | Self::LimitRange
+            | Self::PersistentVolumeClaim
+            | Self::Service
+            | Self::Ingress
             | Self::CloudWorkload => &[],
         }
     }

@@ -71,6 +71,18 @@ pub enum Body {
     ResourceQuota(ResourceQuotaSpec),
     /// A LimitRange.
     LimitRange(LimitRangeSpec),
+    /// A claim of storage.
+    Claim {
+        /// The namespace that it fills its volume from; none when that is its own.
+        source_namespace: Option<String>,
+    },
+    /// A Service.
+    Service {
+        /// The name that it stands for, of type ExternalName.
+        external_name: Option<String>,
+    },
+    /// An Ingress: its metadata is all that is judged.
+    Ingress,
     /// A declaration.
     CloudWorkload(Box<CloudWorkloadSpec>),
 }
@@ -172,6 +184,19 @@ impl Subject {
                 let object = Lean::<LimitRangeSpec>::deserialize(deserializer)?;
                 (object.metadata, Body::LimitRange(object.spec.unwrap_or_default()))
             }
+            Kind::PersistentVolumeClaim => {
+                let object = Lean::<ClaimSpec>::deserialize(deserializer)?;
+                let source = object.spec.unwrap_or_default().data_source_ref.unwrap_or_default();
+                let source_namespace = source.namespace.filter(|namespace| !namespace.is_empty());
+                (object.metadata, Body::Claim { source_namespace })
+            }
+            Kind::Service => {
+                let object = Lean::<ServiceSpec>::deserialize(deserializer)?;
+                let spec = object.spec.unwrap_or_default();
+                let external_name = spec.external_name.filter(|_| spec.type_.as_deref() == Some("ExternalName"));
+                (object.metadata, Body::Service { external_name })
+            }
+            Kind::Ingress => (MetadataOnly::deserialize(deserializer)?.metadata, Body::Ingress),
             Kind::CloudWorkload => {
                 let object = Lean::<CloudWorkloadSpec>::deserialize(deserializer)?;
                 let spec = object.spec.ok_or_else(|| missing("spec"))?;
@@ -267,6 +292,25 @@ struct JobTemplate {
 struct ScaleSpec {
     #[serde(default, deserialize_with = "or_default")]
     replicas: i32,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClaimSpec {
+    data_source_ref: Option<SourceReference>,
+}
+
+#[derive(Default, Deserialize)]
+struct SourceReference {
+    namespace: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceSpec {
+    #[serde(rename = "type")]
+    type_: Option<String>,
+    external_name: Option<String>,
 }
 
 fn none<T>() -> Option<T> {

@@ -13,7 +13,7 @@ pub(super) enum Change {
     ScaledUp,
     /// The part that is judged as a whole: a template, a policy, a label.
     Whole,
-    /// A Pod or a declaration: findings are compared one by one.
+    /// A Pod, a declaration, or what lies beside workloads: findings are compared one by one.
     ByFinding,
 }
 
@@ -26,6 +26,12 @@ pub(super) fn change(old: &Subject, new: &Subject, controls: &[&'static Control]
         (Body::ResourceQuota(before), Body::ResourceQuota(after)) => unless_same(before, after, Change::Whole),
         (Body::LimitRange(before), Body::LimitRange(after)) => unless_same(before, after, Change::Whole),
         (Body::CloudWorkload(before), Body::CloudWorkload(after)) => unless_same(before, after, Change::ByFinding),
+        (Body::Claim { .. }, Body::Claim { .. })
+        | (Body::Service { .. }, Body::Service { .. })
+        | (Body::Ingress, Body::Ingress) => {
+            let same = old.body == new.body && metadata_read(old, controls) == metadata_read(new, controls);
+            if same { Change::Nothing } else { Change::ByFinding }
+        }
         (Body::Workload(before), Body::Workload(after)) => {
             let same = before.spec == after.spec && metadata_read(old, controls) == metadata_read(new, controls);
             match (same, is_template(after)) {
@@ -52,9 +58,12 @@ fn scaled(before: i32, after: i32) -> Change {
     if after > before { Change::ScaledUp } else { Change::Nothing }
 }
 
-/// The labels and annotations of the Pod that some control reads.
+/// The labels and annotations that some control reads: of the Pod or template, where there is one.
 fn metadata_read<'a>(subject: &'a Subject, controls: &[&'static Control]) -> Vec<(&'a str, &'a str)> {
-    let Some(PodView { labels, annotations, .. }) = subject.pod() else { return Vec::new() };
+    let (labels, annotations) = match subject.pod() {
+        Some(PodView { labels, annotations, .. }) => (labels, annotations),
+        None => (&subject.metadata.labels, &subject.metadata.annotations),
+    };
     let is_read = |key: &str| {
         controls.iter().flat_map(|control| control.reads).any(|read| match read.strip_suffix('*') {
             Some(prefix) => key.starts_with(prefix),

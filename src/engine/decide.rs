@@ -7,7 +7,7 @@ use super::compile::{Engine, Entry, Ready};
 use super::verdict::{Outcome, Softened, Verdict, Want};
 use crate::api::{Effect, inert_fields_of_cloud_workload};
 use crate::catalogue::network::DEFAULT_DENY;
-use crate::catalogue::placement;
+use crate::catalogue::placement::{self, is_of_standing};
 use crate::catalogue::pod::{RESOURCE_BOUNDS, SECURITY_ADMISSION_LABELS, resource_bounds};
 use crate::control::{
     Acceptance, Actor, Body, Case, Context, Control, Finding, Governed, Grace, Kind, Lookup, NotAssessed, Operation,
@@ -31,12 +31,6 @@ pub struct Request<'a> {
     pub context: &'a dyn Context,
     /// The instant.
     pub now: Timestamp,
-}
-
-/// Controls that speak of the namespace, not of the object: all that counts before a class holds, and when an
-/// unchanged workload is scaled up.
-fn is_of_standing(control: &str) -> bool {
-    control.starts_with("placement/")
 }
 
 impl Engine {

@@ -198,9 +198,10 @@ pub(crate) fn review(operation: &str, kind: (&str, &str, &str), namespace: &str,
 
 pub(crate) const POD: (&str, &str, &str) = ("", "Pod", "pods");
 
-/// A Pod that every control of every class accepts.
+/// A Pod that every control of Restricted accepts, what is supplied included.
 pub(crate) fn pod() -> Value {
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app"}, "spec": fixture::conforming_spec()})
+    json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "app", "labels": {"amanat.dev/data-class": "Restricted"}}, "spec": fixture::conforming_spec()})
 }
 
 /// A Pod with an image that Restricted doesn't take.

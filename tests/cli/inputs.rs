@@ -14,7 +14,7 @@ fn standard_input_is_read() {
 fn folders_are_walked_once_and_hidden_files_are_not() {
     let folder = Folder::new(&[
         ("a/b/c.yml", BAD),
-        ("a/d.json", "{\"apiVersion\": \"v1\", \"kind\": \"Service\"}"),
+        ("a/d.json", "{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\"}"),
         (".git/e.yaml", "broken: ["),
         ("a/.f.yaml", "broken: ["),
         ("a/g.txt", "broken: ["),

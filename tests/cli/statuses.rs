@@ -85,8 +85,8 @@ fn wrong_arguments_are_2_and_say_what_to_write() {
 
 #[test]
 fn what_nobody_judges_is_said() {
-    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n";
-    let folder = Folder::new(&[("a.yaml", service), ("comment.yaml", "# nothing\n")]);
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+    let folder = Folder::new(&[("a.yaml", map), ("comment.yaml", "# nothing\n")]);
     let ran = folder.run(&["check", "a.yaml"]);
     ran.fails_with(0, "nothing was judged");
     assert!(ran.out.contains("0 objects judged") && ran.out.contains("1 skipped"), "{ran:?}");

@@ -19,6 +19,8 @@ pub(crate) struct Registry {
     pub(crate) entities: BTreeMap<String, PublicSectorEntitySpec>,
     pub(crate) going: bool,
     pub(crate) owner_created: Option<Timestamp>,
+    /// Classes by namespace.
+    pub(crate) classes: BTreeMap<String, String>,
 }
 
 impl Registry {
@@ -62,8 +64,8 @@ impl Context for Registry {
     fn entity(&self, name: &str) -> Lookup<&PublicSectorEntitySpec> {
         self.entities.get(name).map_or(Lookup::Absent, Lookup::Found)
     }
-    fn class_of(&self, _: &str) -> Lookup<&str> {
-        Lookup::Absent
+    fn class_of(&self, namespace: &str) -> Lookup<&str> {
+        self.classes.get(namespace).map_or(Lookup::Absent, |class| Lookup::Found(class))
     }
     fn namespace_going(&self, _: &str) -> Lookup<bool> {
         Lookup::Found(self.going)

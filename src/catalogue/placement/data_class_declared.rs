@@ -102,7 +102,12 @@ fn check(case: &Case<'_>, _: &Params, sink: &mut Sink) {
             sink.push(Finding::new(FieldPath::of(&["metadata", "namespace"]), message, fix).value(namespace));
         }
         Body::Workload(_) | Body::Scale { .. } => super::report(ID, case, sink),
-        Body::NetworkPolicy(_) | Body::ResourceQuota(_) | Body::LimitRange(_) => {}
+        Body::NetworkPolicy(_)
+        | Body::ResourceQuota(_)
+        | Body::LimitRange(_)
+        | Body::Claim { .. }
+        | Body::Service { .. }
+        | Body::Ingress => {}
     }
 }
 

@@ -1,10 +1,12 @@
 //! Classification, registration and placement.
 
+mod class_inherited;
 mod cloud_model_permitted;
 mod data_class_declared;
 mod no_silent_downgrade;
 mod provider_accredited;
 
+pub use class_inherited::CLASS_INHERITED;
 pub use cloud_model_permitted::{CLOUD_MODEL_PERMITTED, first_fit};
 pub use data_class_declared::DATA_CLASS_DECLARED;
 pub use no_silent_downgrade::NO_SILENT_DOWNGRADE;
@@ -14,6 +16,14 @@ use jiff::Timestamp;
 
 use crate::api::CloudWorkloadSpec;
 use crate::control::{Acceptance, Case, Context, FieldPath, Finding, Judges, Kind, Operation, Regime, Sink};
+
+/// Controls that speak of the namespace, not of the object: all that counts before a class holds, and when an
+/// unchanged workload is scaled up.
+pub fn is_of_standing(control: &str) -> bool {
+    [&CLOUD_MODEL_PERMITTED, &DATA_CLASS_DECLARED, &NO_SILENT_DOWNGRADE, &PROVIDER_ACCREDITED]
+        .iter()
+        .any(|of_standing| of_standing.id == control)
+}
 
 /// A declaration as the controls of this family see it: the spec, its class's rank, and where to report.
 struct Declared<'a> {

@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicySpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::json;
 
 use crate::catalogue::built;
@@ -109,41 +110,46 @@ fn check(case: &Case<'_>, _: &Params, sink: &mut Sink) {
 }
 
 fn openings(spec: &NetworkPolicySpec, sink: &mut Sink) {
+    for (path, named) in peers_in_force(spec) {
+        peers(path, named, sink);
+    }
+}
+
+/// The peers of every rule that is in force, with the path of their list.
+pub(in crate::catalogue) fn peers_in_force(spec: &NetworkPolicySpec) -> Vec<(FieldPath, &[NetworkPolicyPeer])> {
     let types = spec.policy_types.as_deref().unwrap_or_default();
     // As the API server defaults it: ingress always, egress when there are egress rules.
     let ingress = types.is_empty() || types.iter().any(|name| name == "Ingress");
     let egress = types.iter().any(|name| name == "Egress") || (types.is_empty() && spec.egress.is_some());
-    if ingress {
-        for (index, rule) in spec.ingress.iter().flatten().enumerate() {
-            let path = FieldPath::of(&["spec", "ingress"]).index(index);
-            peers(path, "from", rule.from.as_deref(), sink);
-        }
+    let mut found = Vec::new();
+    for (index, rule) in spec.ingress.iter().flatten().enumerate().filter(|_| ingress) {
+        let path = FieldPath::of(&["spec", "ingress"]).index(index).field("from");
+        found.push((path, rule.from.as_deref().unwrap_or_default()));
     }
-    if egress {
-        for (index, rule) in spec.egress.iter().flatten().enumerate() {
-            let path = FieldPath::of(&["spec", "egress"]).index(index);
-            peers(path, "to", rule.to.as_deref(), sink);
-        }
+    for (index, rule) in spec.egress.iter().flatten().enumerate().filter(|_| egress) {
+        let path = FieldPath::of(&["spec", "egress"]).index(index).field("to");
+        found.push((path, rule.to.as_deref().unwrap_or_default()));
     }
+    found
 }
 
-fn peers(rule: FieldPath, field: &'static str, peers: Option<&[NetworkPolicyPeer]>, sink: &mut Sink) {
-    let path = rule.field(field);
+/// True for a selector that selects everything.
+pub(in crate::catalogue) fn is_everything(selector: &LabelSelector) -> bool {
+    selector.match_labels.as_ref().is_none_or(|labels| labels.is_empty())
+        && selector.match_expressions.as_ref().is_none_or(|expressions| expressions.is_empty())
+}
+
+fn peers(path: FieldPath, peers: &[NetworkPolicyPeer], sink: &mut Sink) {
     let fix = "name the peers: a podSelector, or a namespaceSelector by kubernetes.io/metadata.name";
-    let peers = peers.unwrap_or_default();
     if peers.is_empty() {
         sink.push(Finding::new(path, "the rule opens to everyone", fix));
         return;
     }
     for (index, peer) in peers.iter().enumerate() {
         let path = path.clone().index(index);
-        if let Some(selector) = &peer.namespace_selector {
-            let empty = selector.match_labels.as_ref().is_none_or(|labels| labels.is_empty())
-                && selector.match_expressions.as_ref().is_none_or(|expressions| expressions.is_empty());
-            if empty {
-                let path = path.clone().field("namespaceSelector");
-                sink.push(Finding::new(path, "the peer is every namespace", fix).value(json!({})));
-            }
+        if peer.namespace_selector.as_ref().is_some_and(is_everything) {
+            let path = path.clone().field("namespaceSelector");
+            sink.push(Finding::new(path, "the peer is every namespace", fix).value(json!({})));
         }
         if let Some(block) = &peer.ip_block {
             let except = block.except.as_deref().unwrap_or_default();

@@ -1,0 +1,161 @@
+//! What every supply keeps to: its patch does to the text what it does to the object, doing it twice is doing it once,
+//! what it supplies is what its own control demands, and where nothing is denied nothing is supplied.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/fixture.rs"]
+mod fixture;
+#[path = "support/pods.rs"]
+mod pods;
+
+use amanat::api::Effect;
+use amanat::baseline::{Effective, Mode};
+use amanat::catalogue;
+use amanat::control::{Acceptance, Cap, Control, Governed, Kind, Operation, Standing, Subject, Supplied};
+use amanat::engine::{Engine, Request};
+use fixture::{Registry, baseline, conforming_spec, instant};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const CLASS: &str = "Restricted";
+
+fn supplying() -> Vec<&'static Control> {
+    catalogue::ALL.iter().copied().filter(|control| control.supply.is_some()).collect()
+}
+
+fn effective() -> Effective {
+    Effective::resolve("test", &baseline(json!({})), Mode::Cluster).unwrap()
+}
+
+/// An engine of one control, which denies and supplies in every class.
+fn only(control: &'static Control) -> Engine {
+    let whole = effective();
+    let mut effective = whole.only(&[control], whole.regime.rank(CLASS).unwrap());
+    effective.regime.builds = true;
+    effective.controls.iter_mut().for_each(|terms| terms.supply = true);
+    Engine::compile(&effective)
+}
+
+/// One engine for each supply by itself, and one that has all of them as the shipped baseline has.
+fn engines() -> Vec<Engine> {
+    supplying().into_iter().map(only).chain([Engine::compile(&effective())]).collect()
+}
+
+fn governed(engine: &Engine, cap: Option<Effect>) -> Standing {
+    Standing::Governed(Governed {
+        rank: engine.regime.rank(CLASS).unwrap(),
+        acceptance: Acceptance::default(),
+        raise: None,
+        suspension: None,
+        cap: cap.map(|effect| Cap { effect, until: instant("12-01T00:00:00") }),
+    })
+}
+
+fn decoded(object: &Value) -> Subject {
+    Subject::decode(Kind::Pod, object.clone()).unwrap()
+}
+
+fn supply(engine: &Engine, standing: &Standing, subject: &mut Subject) -> Supplied {
+    engine.supply(standing, &Registry::usual(), subject)
+}
+
+/// How many findings there are, and how many things that can't be decided.
+fn found(engine: &Engine, subject: &Subject) -> usize {
+    let standing = governed(engine, None);
+    let (context, now) = (Registry::usual(), instant("06-01T00:00:00"));
+    let operation = Operation::Create;
+    let request = Request { operation, subject, old: None, actor: None, standing: &standing, context: &context, now };
+    let verdict = engine.decide(&request);
+    verdict.outcomes.len() + verdict.not_assessed.len()
+}
+
+/// Pods as the API server sends them.
+fn objects() -> impl Strategy<Value = Value> {
+    let key = "amanat.dev/data-class";
+    let metadata = prop::sample::select(vec![
+        json!({"name": "p", "namespace": "a"}),
+        json!({"generateName": "p-", "namespace": "a", "labels": {}}),
+        json!({"name": "p", "namespace": "a", "labels": {"app": "p", "example.org/~tier": "web"}}),
+        json!({"name": "p", "namespace": "a", "labels": {key: CLASS}}),
+        json!({"name": "p", "namespace": "a", "labels": {"app": "p", key: "Open"}}),
+        json!({"name": "p", "namespace": "a", "ownerReferences":
+            [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "u", "controller": true}]}),
+    ]);
+    (metadata, pods::specs()).prop_map(|(metadata, mut spec)| {
+        // The API server leaves nothing null.
+        prune(&mut spec);
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    })
+}
+
+fn prune(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(prune);
+        }
+        Value::Array(items) => items.iter_mut().for_each(prune),
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_patch_does_to_the_text_what_is_done_to_the_object(object in objects()) {
+        for engine in engines() {
+            let standing = governed(&engine, None);
+            let mut subject = decoded(&object);
+            let before = found(&engine, &subject);
+            let supplied = supply(&engine, &standing, &mut subject);
+            let mut patched = object.clone();
+            let patch: json_patch::Patch =
+                serde_json::from_value(serde_json::to_value(&supplied.edits).unwrap()).unwrap();
+            json_patch::patch(&mut patched, &patch).unwrap();
+            prop_assert!(decoded(&patched) == subject, "{object}\n{:?}\n{patched}", supplied.edits);
+            let again = supply(&engine, &standing, &mut subject.clone());
+            prop_assert_eq!(again.edits, [], "twice is once: {}", &patched);
+            prop_assert!(found(&engine, &subject) <= before, "what is supplied is refused: {object}\n{patched}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_denied_nothing_is_supplied(object in objects()) {
+        for engine in engines() {
+            let uncapped = governed(&engine, Some(Effect::Deny));
+            prop_assert_eq!(
+                supply(&engine, &uncapped, &mut decoded(&object)),
+                supply(&engine, &governed(&engine, None), &mut decoded(&object))
+            );
+            for standing in [
+                Standing::System,
+                Standing::Undeclared,
+                Standing::Pending(Acceptance::default()),
+                governed(&engine, Some(Effect::Warn)),
+                governed(&engine, Some(Effect::Audit)),
+            ] {
+                let mut subject = decoded(&object);
+                prop_assert_eq!(supply(&engine, &standing, &mut subject), Supplied::default());
+                prop_assert!(subject == decoded(&object));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pod_that_lacks_nothing_else_passes_with_what_is_supplied() {
+    for control in supplying() {
+        let engine = only(control);
+        let pod = json!({"metadata": {"name": "p", "namespace": "a"}, "spec": conforming_spec()});
+        let mut subject = decoded(&pod);
+        supply(&engine, &governed(&engine, None), &mut subject);
+        assert_eq!(found(&engine, &subject), 0, "{}", control.id);
+        for kind in [Kind::Deployment, Kind::StatefulSet, Kind::Job, Kind::ReplicationController] {
+            let template = json!({"metadata": {"name": "t", "namespace": "a"}, "spec": {"template": pod}});
+            let mut subject = Subject::decode(kind, template).unwrap();
+            supply(&engine, &governed(&engine, None), &mut subject);
+            assert_eq!(found(&engine, &subject), 0, "{} {kind}", control.id);
+        }
+    }
+}
