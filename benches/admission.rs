@@ -62,7 +62,7 @@ fn pod() -> Value {
     json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "portal-6d4b75cb6d-hwq9x", "generateName": "portal-6d4b75cb6d-", "namespace": "fbr-portal",
             "uid": "0d2f4a0e-9f0c-4b6e-9b1a-3d1b6c0f7a11", "creationTimestamp": "2027-01-01T00:00:00Z",
-            "labels": {"app": "portal", "pod-template-hash": "6d4b75cb6d"},
+            "labels": {"app": "portal", "pod-template-hash": "6d4b75cb6d", "amanat.dev/data-class": "Restricted"},
             "annotations": {"prometheus.io/scrape": "true", "prometheus.io/port": "8080"},
             "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "portal-6d4b75cb6d",
                 "uid": "5b1c1a2e-3f5d-4a53-8f0e-8f1f3a0b8a21", "controller": true, "blockOwnerDeletion": true}],
@@ -208,7 +208,7 @@ fn refusal(bencher: divan::Bencher<'_, '_>) {
 fn update(bencher: divan::Bencher<'_, '_>) {
     let (old, mut new) = (pod(), pod());
     if let Some(labels) = new.pointer_mut("/metadata/labels") {
-        *labels = json!({"app": "portal", "seen": "yes"});
+        labels["seen"] = json!("yes");
     }
     let measured = measure(bencher, review("UPDATE", "", &new, &old), "allowed");
     assert!(measured.is_ok(), "{measured:?}");
