@@ -76,6 +76,11 @@ impl Case {
         Self { name: name.to_owned(), alone: false, own: false, run: Box::new(move |suite| Box::pin(run(suite))) }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The case changes what others rely on: no other runs at the same time.
     #[must_use]
     pub fn alone(mut self) -> Self {

@@ -5,11 +5,13 @@
 //! `E2E_KUBECONFIG` names. [`operator`] runs `amanat operator` as a process with the token of its
 //! ServiceAccount, [`chart`] installs it, [`forwarder`] stands where its Service would stand, and [`delay`]
 //! between an operator and the API server. [`amanat`] is all of it, installed once for many cases, [`manifests`] what
-//! they apply, and [`load`] many creates and what became of each. [`bench`] measures what it costs, and [`process`] what
+//! they apply, and [`load`] many creates and what became of each. [`attacks`] is
+//! what is tried against it, [`bench`] measures what it costs, and [`process`] what
 //! a process uses.
 #![expect(clippy::disallowed_methods, reason = "a harness starts processes, reads files and waits by the clock")]
 
 pub mod amanat;
+pub mod attacks;
 pub mod bench;
 pub mod binary;
 pub mod case;

@@ -26,9 +26,9 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("declared: a conforming Deployment is admitted and runs", a_conforming_deployment_runs),
         Case::new("declared: a refusal names class, control, path, container, value and fix", a_refusal_in_words),
-        Case::new("declared: every workload kind made directly is judged", every_kind_is_judged),
-        Case::new("declared: an ephemeral container with an unpinned image is refused", ephemeral_containers),
-        Case::new("declared: a resize reaches the webhook and passes", a_resize_passes).on_own_cluster(),
+        Case::new("a05_every_workload_kind_made_directly", every_kind_is_judged),
+        Case::new("a02_ephemeral_containers_by_their_subresource", ephemeral_containers),
+        Case::new("a03_a_resize_reaches_the_webhook", a_resize_passes).on_own_cluster(),
         Case::new("declared: a new Restricted namespace enforces restricted at once", restricted_at_once),
         Case::new("declared: Ready says what was accepted and built", ready),
         Case::new("declared: a namespace that declares nothing gets warnings", undeclared_warns),

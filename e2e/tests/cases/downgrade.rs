@@ -17,10 +17,10 @@ const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        Case::new("downgrade: a lower class is refused, a higher one isn't", a_lower_class),
+        Case::new("b25_a_lower_class", a_lower_class),
         Case::new("downgrade: the CloudWorkload of a living namespace stays", the_declaration_stays),
-        Case::new("downgrade: a tenant changes the class label by no path", the_label_stays),
-        Case::new("downgrade: a tenant lowers a pod-security label by no path", the_levels_stay),
+        Case::new("b17_b18_the_class_label_by_status_and_finalize", the_label_stays),
+        Case::new("b17_b18_pod_security_labels_by_status_and_finalize", the_levels_stay),
         Case::new("downgrade: nobody but Amanat brings the class label", the_label_is_amanats),
         Case::new("downgrade: a declaration that was never accepted goes freely", a_pending_declaration_goes),
         Case::new("downgrade: the namespace itself can be deleted, and ends", the_namespace_ends),
@@ -28,7 +28,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// A Restricted namespace, and a tenant who administers it and may update the namespace by every path.
-async fn tenant_of(suite: &Suite, prefix: &str) -> Result<(Arc<Amanat>, String, Tools)> {
+pub(crate) async fn tenant_of(suite: &Suite, prefix: &str) -> Result<(Arc<Amanat>, String, Tools)> {
     let amanat = suite.amanat().await?;
     let namespace = amanat.declared(prefix, "Restricted").await?;
     let tenant = grant(&amanat, &namespace).await?;

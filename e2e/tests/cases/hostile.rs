@@ -31,9 +31,9 @@ const PATH: &str = "/validate/governed";
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        Case::new("hostile: bodies that are no review get a 4xx, and the replica serves on", bodies),
-        Case::new("hostile: slow clients are let go, and keep nobody waiting", slow),
-        Case::new("hostile: an object that can't be read is refused by its uid", undecodable),
+        Case::new("f47_bodies_that_are_no_review", bodies),
+        Case::new("f47_slow_clients", slow),
+        Case::new("f47_objects_that_cannot_be_read", undecodable),
         Case::new("hostile: nothing of an object reaches logs, events or metrics", canaries),
     ]
 }
@@ -42,7 +42,7 @@ pub(crate) fn cases() -> Vec<Case> {
 type Row<'a> = (&'a str, &'a [u8], &'a [(&'a str, &'a str)], u16);
 
 /// Where the replicas serve.
-async fn addresses(amanat: &Amanat) -> Vec<String> {
+pub(crate) async fn addresses(amanat: &Amanat) -> Vec<String> {
     let installation = amanat.installation().await;
     installation.replicas.iter().map(|replica| replica.operator.webhook_address()).collect()
 }
@@ -282,7 +282,7 @@ fn pod(namespace: &str) -> Value {
 }
 
 /// A review of a Pod of that spec that is made in a namespace.
-fn review(namespace: &str, spec: &Value) -> Value {
+pub(crate) fn review(namespace: &str, spec: &Value) -> Value {
     with_object(namespace, &manifests::workload("Pod", namespace, "one", spec))
 }
 
@@ -309,7 +309,7 @@ fn with_object(namespace: &str, object: &Value) -> Value {
     })
 }
 
-async fn send(address: &str, path: &str, review: &Value) -> Result<(u16, String)> {
+pub(crate) async fn send(address: &str, path: &str, review: &Value) -> Result<(u16, String)> {
     post(address, path, &[("content-type", "application/json")], net::whole(review.to_string())).await
 }
 

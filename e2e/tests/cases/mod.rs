@@ -2,6 +2,7 @@
 
 use e2e::case::Case;
 
+mod attacks;
 mod audit;
 mod baseline;
 mod certificates;
@@ -36,6 +37,7 @@ mod yaml;
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
     let topics = [
+        attacks::cases(),
         control_plane::cases(),
         harness::cases(),
         options::cases(),

@@ -26,7 +26,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("order: one apply of namespace, registry, declaration and workload works, fifty of fifty", works)
             .alone(),
-        Case::new("order: one apply whose workload violates is refused, fifty of fifty", refused).alone(),
+        Case::new("b23_a_workload_before_its_class_is_seen", refused).alone(),
     ]
 }
 

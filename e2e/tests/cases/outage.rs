@@ -26,8 +26,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("outage: with every replica killed, governed namespaces are closed and nothing else is", killed)
             .on_own_cluster()
             .alone(),
-        Case::new("outage: a replica that hasn't seen the cluster closes governed namespaces only", unsynced).alone(),
-        Case::new("outage: a look-up that fails closes governed namespaces only", look_up_fails).alone(),
+        Case::new("f50_a_replica_that_has_not_seen_the_cluster", unsynced).alone(),
+        Case::new("b24_a_look_up_that_fails", look_up_fails).alone(),
     ]
 }
 

@@ -18,10 +18,10 @@ const NEWER: &str = "docker.io/library/nginx:1.27";
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        Case::new("updates: metadata and finalizers of violating objects change", metadata_changes),
-        Case::new("updates: an image change is judged", an_image_change_is_judged),
-        Case::new("updates: violating objects scale to zero, and upward by what they are", scaling),
-        Case::new("updates: violating objects are deleted", deletes),
+        Case::new("c27_finalizers_and_metadata_of_old_violations", metadata_changes),
+        Case::new("c32_an_image_change_of_an_old_violation", an_image_change_is_judged),
+        Case::new("a08_scale_brings_no_other_template", scaling),
+        Case::new("c28_deletion_of_old_violations", deletes),
         Case::new("updates: a status is not judged", statuses),
     ]
 }
