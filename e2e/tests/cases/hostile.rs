@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use e2e::amanat::Amanat;
+use e2e::amanat::{Amanat, CLASS_LABEL};
 use e2e::case::{Case, Suite};
 use e2e::manifests::{self, patched};
 use e2e::net;
@@ -50,7 +50,9 @@ pub(crate) async fn addresses(amanat: &Amanat) -> Vec<String> {
 async fn bodies(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
     let namespace = given::built(&amanat, "hostile").await?;
-    let whole = review(&namespace, &given::conforming()).to_string();
+    // Nothing has given it the class label, as the mutating entry would have.
+    let labelled = json!({"request": {"object": {"metadata": {"labels": {CLASS_LABEL: "Restricted"}}}}});
+    let whole = patched(review(&namespace, &given::conforming()), &labelled).to_string();
     let truncated = whole.get(..whole.len() / 2).unwrap_or_default().to_owned();
     let older = whole.replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1");
     let other = whole.replace("AdmissionReview", "SubjectAccessReview");
