@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -363,14 +365,23 @@ fn is_ours(address: IpAddr) -> bool {
     TcpListener::bind((address, 0)).is_ok()
 }
 
-/// Loopback ports that nobody listens on.
+/// Where ports are looked for: below the range that outgoing connections take theirs from, one of which would be faster
+/// than the server that a port is meant for.
+const PORTS: RangeInclusive<u16> = 10_000..=29_999;
+
+/// Loopback ports that nobody listens on. Each is given once, since a server may be stopped for a while.
 pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end() - PORTS.start()) + 1;
+    // Other processes of these tests look elsewhere first.
+    let first = std::process::id().wrapping_mul(997);
     let mut ports = [0; N];
-    let mut held = Vec::new();
     for port in &mut ports {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).context("find a free port")?;
-        *port = listener.local_addr()?.port();
-        held.push(listener);
+        *port = (0..count)
+            .map(|_| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count)
+            .filter_map(|place| PORTS.start().checked_add(u16::try_from(place).ok()?))
+            .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+            .context("find a free port")?;
     }
     Ok(ports)
 }
