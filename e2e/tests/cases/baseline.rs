@@ -86,7 +86,7 @@ async fn stopped(suite: Arc<Suite>) -> Result<()> {
         tools.create(&given::deployment(&open, "open", &given::violating())).await?.ok()?;
         given::available(amanat.cluster(), &open, "open").await?;
         let closed = tools.create(&given::pod(&governed, "closed", &given::conforming())).await?.refused()?;
-        says(&closed, &["governed.webhook.amanat.dev"])
+        says(&closed, &[super::outage::CLOSED, ".webhook.amanat.dev"])
     }
     .await;
     tools.kubectl(&patch(&mend)).await?.ok()?;

@@ -19,7 +19,7 @@ use super::says::{refused_by_policy, says};
 const SOON: Duration = Duration::from_secs(60);
 
 /// What the API server says of a webhook that didn't answer.
-pub(crate) const CLOSED: &str = "failed calling webhook \"governed.webhook.amanat.dev\"";
+pub(crate) const CLOSED: &str = "failed calling webhook";
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
