@@ -39,6 +39,7 @@ async fn killed(suite: Arc<Suite>) -> Result<()> {
     tools.apply(&given::kept_by(&pending, "nobody").to_string()).await?.ok()?;
     tools.create(&given::deployment(&governed, "app", &given::conforming())).await?.ok()?;
     given::available(amanat.cluster(), &governed, "app").await?;
+    tools.kubectl(&["create", "service", "clusterip", "app", "--tcp=80:8080", "-n", &governed]).await?.ok()?;
 
     amanat.installation().await.kill();
     let since = Timestamp::now();
@@ -73,6 +74,8 @@ async fn closed(amanat: &Amanat, governed: &str) -> Result<()> {
     {
         says(&tools.create(&manifest).await?.refused()?, &[CLOSED])?;
     }
+    let service = ["create", "service", "clusterip", "new", "--tcp=80:8080", "-n", governed];
+    says(&tools.kubectl(&service).await?.refused()?, &[CLOSED])?;
     let up = ["scale", "deployment", "app", "--replicas=2", "-n", governed];
     says(&tools.kubectl(&up).await?.refused()?, &[CLOSED])?;
     let label = ["label", "namespace", governed, "amanat.dev/data-class-"];
@@ -91,11 +94,10 @@ async fn open(amanat: &Amanat, governed: &str, pending: &str) -> Result<()> {
     }
     tools.kubectl(&["delete", "deployment", "during-outage", "-n", "kube-system"]).await?.ok()?;
 
-    // In the governed namespace: a Service with its endpoints, a Lease, and every status.
-    let service = ["create", "service", "clusterip", "app", "--tcp=80:8080", "-n", governed];
-    tools.kubectl(&service).await?.ok()?;
+    // In the governed namespace: the endpoints of a Service, a Lease, and every status.
+    tools.kubectl(&["delete", "endpoints", "app", "-n", governed]).await?.ok()?;
     let endpoints = Api::<Endpoints>::namespaced(cluster.client().clone(), governed);
-    until(SOON, "the endpoints of a new Service", async || {
+    until(SOON, "the endpoints of a Service to be made again", async || {
         let found = endpoints.get("app").await?.subsets.unwrap_or_default();
         ensure!(found.iter().any(|subset| subset.addresses.as_ref().is_some_and(|all| !all.is_empty())), "{found:?}");
         Ok(())
