@@ -6,23 +6,13 @@
 mod fixture;
 
 use amanat::api::Effect;
-use amanat::control::{Acceptance, Actor, Cap, Governed, Kind, Operation, Standing, Subject};
+use amanat::control::{Acceptance, Actor, Kind, Operation, Standing, Subject};
 use amanat::engine::{Engine, Request};
-use fixture::{Registry, conforming_spec, engine, instant};
+use fixture::{Registry, conforming_spec, engine, governed, instant};
 use serde_json::{Value, json};
 
 const KEY: &str = "amanat.dev/data-class";
 const NAME: &str = "kubernetes.io/metadata.name";
-
-fn governed(engine: &Engine, class: &str, cap: Option<Effect>) -> Standing {
-    Standing::Governed(Governed {
-        rank: engine.regime.rank(class).unwrap(),
-        acceptance: Acceptance::default(),
-        raise: None,
-        suspension: None,
-        cap: cap.map(|effect| Cap { effect, until: instant("12-01T00:00:00") }),
-    })
-}
 
 fn subject(kind: Kind, labels: Value, spec: Value) -> Subject {
     let object = json!({"metadata": {"name": "x", "namespace": "a", "labels": labels}, "spec": spec});

@@ -6,26 +6,16 @@
 mod fixture;
 
 use amanat::api::Effect;
-use amanat::control::{Acceptance, Actor, Governed, Grace, Kind, Operation, Standing, Subject};
+use amanat::control::{Acceptance, Actor, Grace, Kind, Operation, Standing, Subject};
 use amanat::engine::{Engine, Request, Softened, Verdict, Want};
-use fixture::{Registry, conforming_spec, engine, instant, provider};
+use fixture::{Registry, conforming_spec, engine, governed, instant, provider};
 use serde_json::{Value, json};
-
-fn governed(engine: &Engine, class: &str) -> Standing {
-    Standing::Governed(Governed {
-        rank: engine.regime.rank(class).unwrap(),
-        acceptance: Acceptance::default(),
-        raise: None,
-        suspension: None,
-        cap: None,
-    })
-}
 
 /// Stands in a class, and nothing new may come in.
 fn unacceptable(engine: &Engine) -> Standing {
     let mut registry = Registry::usual();
     registry.providers.insert("ntc".to_owned(), provider(json!({"state": "Suspended"})));
-    let Standing::Governed(mut governed) = governed(engine, "Restricted") else { panic!("no class holds") };
+    let Standing::Governed(mut governed) = governed(engine, "Restricted", None) else { panic!("no class holds") };
     let now = instant("06-01T00:00:00");
     governed.acceptance =
         amanat::catalogue::placement::acceptance(&fixture::declaration(json!({})), &engine.regime, &registry, now);
@@ -69,7 +59,7 @@ fn denials(verdict: &Verdict) -> Vec<&'static str> {
 #[test]
 fn a_conforming_workload_passes_and_each_fault_is_named() {
     let engine = engine(json!({}));
-    let standing = governed(&engine, "Restricted");
+    let standing = governed(&engine, "Restricted", None);
     let create = |spec| ask(&engine, Operation::Create, &deployment(1, spec), None, &standing);
     assert_eq!(create(conforming_spec()), Verdict { class: Some("Restricted".to_owned()), ..Verdict::default() });
     assert_eq!(denials(&create(privileged())), ["pod/privileged"]);
@@ -82,7 +72,7 @@ fn a_conforming_workload_passes_and_each_fault_is_named() {
 #[test]
 fn a_template_is_judged_when_it_changes_and_only_then() {
     let engine = engine(json!({}));
-    let standing = governed(&engine, "Restricted");
+    let standing = governed(&engine, "Restricted", None);
     let update =
         |new: &Subject, old: &Subject| denials(&ask(&engine, Operation::Update, new, Some(old), &standing)).len();
     let old = deployment(1, privileged());
@@ -97,7 +87,7 @@ fn a_template_is_judged_when_it_changes_and_only_then() {
 #[test]
 fn of_a_pod_only_what_is_new_counts() {
     let engine = engine(json!({}));
-    let standing = governed(&engine, "Restricted");
+    let standing = governed(&engine, "Restricted", None);
     let pod = |spec: Value| subject(Kind::Pod, json!({"metadata": {"name": "p", "namespace": "a"}, "spec": spec}));
     let update =
         |new: Value, old: Value| denials(&ask(&engine, Operation::Update, &pod(new), Some(&pod(old)), &standing));
@@ -120,7 +110,7 @@ fn of_a_pod_only_what_is_new_counts() {
 #[test]
 fn an_annotation_that_a_control_reads_is_no_mere_metadata() {
     let engine = engine(json!({"podSecurityVersion": "v1.29"}));
-    let standing = governed(&engine, "Restricted");
+    let standing = governed(&engine, "Restricted", None);
     let key = "container.apparmor.security.beta.kubernetes.io/app";
     let with = |annotations: Value| {
         subject(
@@ -176,7 +166,7 @@ fn undeclared_namespaces_get_the_effect_that_the_baseline_gives_them() {
 #[test]
 fn a_class_is_not_lowered_and_its_declaration_stays() {
     let engine = engine(json!({}));
-    let standing = governed(&engine, "Confidential");
+    let standing = governed(&engine, "Confidential", None);
     let declared = |class: &str| {
         let spec = serde_json::to_value(fixture::declaration(json!({"dataClass": class}))).unwrap();
         subject(Kind::CloudWorkload, json!({"metadata": {"name": "workload", "namespace": "a"}, "spec": spec}))
@@ -185,7 +175,7 @@ fn a_class_is_not_lowered_and_its_declaration_stays() {
     let update = |class: &str| denials(&ask(&engine, Operation::Update, &declared(class), Some(&old), &standing));
     assert_eq!(update("Restricted"), ["placement/no-silent-downgrade"]);
     assert_eq!(update("Sensitive"), [""; 0], "an alias of the same class");
-    let behind = governed(&engine, "Restricted");
+    let behind = governed(&engine, "Restricted", None);
     let lowered = ask(&engine, Operation::Update, &declared("Restricted"), Some(&old), &behind);
     assert_eq!(denials(&lowered), ["placement/no-silent-downgrade"], "the index hasn't seen the raise yet");
     let create = ask(&engine, Operation::Create, &declared("Open"), None, &standing);
@@ -243,7 +233,7 @@ fn only_amanat_writes_the_class_label() {
 #[test]
 fn built_policies_are_changed_by_those_who_may() {
     let engine = engine(json!({"administrators": {"groups": ["admins"]}}));
-    let standing = governed(&engine, "Restricted");
+    let standing = governed(&engine, "Restricted", None);
     let policy = |name: &str, spec: Value| {
         subject(Kind::NetworkPolicy, json!({"metadata": {"name": name, "namespace": "a"}, "spec": spec}))
     };

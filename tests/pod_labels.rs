@@ -6,9 +6,9 @@
 mod fixture;
 
 use amanat::api::Effect;
-use amanat::control::{Actor, Cap, Governed, Kind, Operation, Standing, Subject};
+use amanat::control::{Actor, Kind, Operation, Standing, Subject};
 use amanat::engine::{Engine, Request, Verdict};
-use fixture::{Registry, engine, instant};
+use fixture::{Registry, engine, governed, instant};
 use serde_json::{Value, json};
 
 const PREFIX: &str = "pod-security.kubernetes.io/";
@@ -21,12 +21,6 @@ fn namespace(labels: &[(&str, &str)]) -> Subject {
         object["metadata"]["labels"][format!("{PREFIX}{mode}")] = json!(level);
     }
     Subject::from_manifest(Kind::Namespace, object).unwrap()
-}
-
-fn standing(engine: &Engine, class: &str, cap: Option<Effect>) -> Standing {
-    let cap = cap.map(|effect| Cap { effect, until: instant("12-01T00:00:00") });
-    let rank = engine.regime.rank(class).unwrap();
-    Standing::Governed(Governed { rank, acceptance: Default::default(), raise: None, suspension: None, cap })
 }
 
 fn actor(user: &str, groups: &[&str]) -> Actor {
@@ -95,7 +89,7 @@ fn a_tenant_weakens_no_label_below_what_the_class_demands() {
         };
         let both: Vec<_> = before.iter().chain(*after).copied().collect();
         let (old, new) = (with(before, &both), with(after, &both));
-        let standing = standing(&engine, class, *cap);
+        let standing = governed(&engine, class, *cap);
         let found = refused(&decide(&engine, &standing, Some(&tenant), Some(&old), &new));
         let expected: Vec<_> =
             (!expected.is_empty()).then(|| format!("metadata.labels[{PREFIX}{expected}]")).into_iter().collect();
@@ -107,7 +101,7 @@ fn a_tenant_weakens_no_label_below_what_the_class_demands() {
 fn administrators_amanat_and_the_control_plane_pass() {
     let engine = engine(json!({"administrators": {"groups": ["ops"]}}));
     let (old, new) = (namespace(&[("enforce", "restricted")]), namespace(&[]));
-    let standing = standing(&engine, "Restricted", None);
+    let standing = governed(&engine, "Restricted", None);
     for (user, groups, passes) in [
         ("tenant", &["system:authenticated"][..], false),
         ("root", &["system:masters"], false),
@@ -126,7 +120,7 @@ fn a_namespace_that_is_made_or_not_governed_is_let_be() {
     let tenant = actor("tenant", &[]);
     let (strict, weak) = (namespace(&[("enforce", "restricted")]), namespace(&[("enforce", "privileged")]));
     let of_control = |verdict: Verdict| verdict.outcomes.iter().any(|outcome| outcome.finding.control == CONTROL);
-    let governed = standing(&engine, "Restricted", None);
+    let governed = governed(&engine, "Restricted", None);
     assert!(!of_control(decide(&engine, &governed, Some(&tenant), None, &weak)));
     for standing in [Standing::Undeclared, Standing::System, Standing::Pending(Default::default())] {
         assert!(!of_control(decide(&engine, &standing, Some(&tenant), Some(&strict), &weak)), "{standing:?}");
@@ -138,7 +132,7 @@ fn a_namespace_that_is_made_or_not_governed_is_let_be() {
 fn a_manifest_may_leave_labels_out_and_say_no_less() {
     let engine = engine(json!({}));
     let found = |class: &str, labels: &[(&str, &str)]| {
-        refused(&decide(&engine, &standing(&engine, class, None), None, None, &namespace(labels)))
+        refused(&decide(&engine, &governed(&engine, class, None), None, None, &namespace(labels)))
     };
     assert_eq!(found("Restricted", &[]), [""; 0]);
     assert_eq!(found("Restricted", &[("enforce", "restricted"), ("enforce-version", "latest")]), [""; 0]);
@@ -156,7 +150,7 @@ fn the_effect_is_that_of_the_namespaces_class() {
     let tenant = actor("tenant", &[]);
     let (old, new) = (namespace(&[("enforce", "restricted")]), namespace(&[("enforce", "privileged")]));
     for (class, effect) in [("Open", Effect::Warn), ("Public", Effect::Deny)] {
-        let verdict = decide(&engine, &standing(&engine, class, None), Some(&tenant), Some(&old), &new);
+        let verdict = decide(&engine, &governed(&engine, class, None), Some(&tenant), Some(&old), &new);
         let found = verdict.outcomes.iter().find(|outcome| outcome.finding.control == CONTROL).unwrap();
         assert_eq!(found.effect, effect, "{class}");
     }

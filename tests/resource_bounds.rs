@@ -6,20 +6,10 @@
 mod fixture;
 
 use amanat::api::Effect;
-use amanat::control::{Acceptance, Actor, Cap, Governed, Kind, Operation, Standing, Subject};
+use amanat::control::{Actor, Kind, Operation, Standing, Subject};
 use amanat::engine::{Engine, Request, Verdict};
-use fixture::{Registry, conforming_spec, declaration, engine, instant};
+use fixture::{Registry, conforming_spec, declaration, engine, governed, instant};
 use serde_json::{Value, json};
-
-fn standing(engine: &Engine, class: &str, cap: Option<Effect>) -> Standing {
-    Standing::Governed(Governed {
-        rank: engine.regime.rank(class).unwrap(),
-        acceptance: Acceptance::default(),
-        raise: None,
-        suspension: None,
-        cap: cap.map(|effect| Cap { effect, until: instant("12-01T00:00:00") }),
-    })
-}
 
 fn with(resources: Value) -> Value {
     let mut spec = conforming_spec();
@@ -69,7 +59,7 @@ fn found(verdict: &Verdict, effect: Effect) -> Vec<String> {
 fn what_is_given_where_it_is_built_may_be_left_out_and_nowhere_else() {
     let engine = engine(json!({}));
     let create = |class, cap, subject: &Subject, effect| {
-        let verdict = decide(&engine, &standing(&engine, class, cap), Operation::Create, subject, None, None);
+        let verdict = decide(&engine, &governed(&engine, class, cap), Operation::Create, subject, None, None);
         found(&verdict, effect).len()
     };
     for subject in [written(Kind::Deployment, json!({})), written(Kind::Pod, json!({}))] {
@@ -78,7 +68,7 @@ fn what_is_given_where_it_is_built_may_be_left_out_and_nowhere_else() {
         assert_eq!(create("Open", None, &subject, Effect::Warn), 2, "nothing is built where the control warns");
     }
     let verdict =
-        decide(&engine, &standing(&engine, "Restricted", None), Operation::Create, &sent(json!({})), None, None);
+        decide(&engine, &governed(&engine, "Restricted", None), Operation::Create, &sent(json!({})), None, None);
     let missed = found(&verdict, Effect::Deny);
     assert_eq!(missed.len(), 2);
     assert!(
@@ -92,7 +82,7 @@ fn a_resize_is_refused_for_what_it_takes_out_of_bounds() {
     let limits =
         |cpu: &str| json!({"limits": {"cpu": cpu, "memory": "1Gi"}, "requests": {"cpu": "100m", "memory": "1Gi"}});
     let update = |old: Value, new: Value| {
-        let standing = standing(&engine, "Restricted", None);
+        let standing = governed(&engine, "Restricted", None);
         found(&decide(&engine, &standing, Operation::Update, &sent(new), Some(&sent(old)), None), Effect::Deny).len()
     };
     assert_eq!(update(limits("1"), limits("16")), 0, "within");
@@ -114,7 +104,7 @@ fn what_is_built_is_changed_by_those_who_may() {
     let object = |kind, name: &str, spec: Value| {
         Subject::from_manifest(kind, json!({"metadata": {"name": name, "namespace": "a"}, "spec": spec})).unwrap()
     };
-    let standing = standing(&engine, "Restricted", None);
+    let standing = governed(&engine, "Restricted", None);
     for (kind, spec, other) in [
         (Kind::ResourceQuota, json!({"hard": {"pods": "1"}}), json!({"hard": {"pods": "1000"}})),
         (
@@ -153,7 +143,7 @@ fn a_size_beyond_the_class_is_told() {
         let spec = serde_json::to_value(declaration(json!({"size": {"cpu": cpu}}))).unwrap();
         let object = json!({"metadata": {"name": "workload", "namespace": "a"}, "spec": spec});
         let subject = Subject::from_manifest(Kind::CloudWorkload, object).unwrap();
-        let verdict = decide(&engine, &standing(&engine, "Restricted", None), Operation::Update, &subject, None, None);
+        let verdict = decide(&engine, &governed(&engine, "Restricted", None), Operation::Update, &subject, None, None);
         verdict.notices.into_iter().filter(|notice| notice.contains("spec.size")).collect::<Vec<_>>()
     };
     assert_eq!(notices("64"), [""; 0]);

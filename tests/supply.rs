@@ -11,9 +11,9 @@ mod pods;
 use amanat::api::Effect;
 use amanat::baseline::{Effective, Mode};
 use amanat::catalogue;
-use amanat::control::{Acceptance, Cap, Control, Governed, Kind, Operation, Standing, Subject, Supplied};
+use amanat::control::{Acceptance, Control, Kind, Operation, Standing, Subject, Supplied};
 use amanat::engine::{Engine, Request};
-use fixture::{Registry, baseline, conforming_spec, instant};
+use fixture::{Registry, baseline, conforming_spec, governed, instant};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -41,16 +41,6 @@ fn engines() -> Vec<Engine> {
     supplying().into_iter().map(only).chain([Engine::compile(&effective())]).collect()
 }
 
-fn governed(engine: &Engine, cap: Option<Effect>) -> Standing {
-    Standing::Governed(Governed {
-        rank: engine.regime.rank(CLASS).unwrap(),
-        acceptance: Acceptance::default(),
-        raise: None,
-        suspension: None,
-        cap: cap.map(|effect| Cap { effect, until: instant("12-01T00:00:00") }),
-    })
-}
-
 fn decoded(object: &Value) -> Subject {
     Subject::decode(Kind::Pod, object.clone()).unwrap()
 }
@@ -61,7 +51,7 @@ fn supply(engine: &Engine, standing: &Standing, subject: &mut Subject) -> Suppli
 
 /// How many findings there are, and how many things that can't be decided.
 fn found(engine: &Engine, subject: &Subject) -> usize {
-    let standing = governed(engine, None);
+    let standing = governed(engine, CLASS, None);
     let (context, now) = (Registry::usual(), instant("06-01T00:00:00"));
     let operation = Operation::Create;
     let request = Request { operation, subject, old: None, actor: None, standing: &standing, context: &context, now };
@@ -105,7 +95,7 @@ proptest! {
     #[test]
     fn the_patch_does_to_the_text_what_is_done_to_the_object(object in objects()) {
         for engine in engines() {
-            let standing = governed(&engine, None);
+            let standing = governed(&engine, CLASS, None);
             let mut subject = decoded(&object);
             let before = found(&engine, &subject);
             let supplied = supply(&engine, &standing, &mut subject);
@@ -123,17 +113,17 @@ proptest! {
     #[test]
     fn where_nothing_is_denied_nothing_is_supplied(object in objects()) {
         for engine in engines() {
-            let uncapped = governed(&engine, Some(Effect::Deny));
+            let uncapped = governed(&engine, CLASS, Some(Effect::Deny));
             prop_assert_eq!(
                 supply(&engine, &uncapped, &mut decoded(&object)),
-                supply(&engine, &governed(&engine, None), &mut decoded(&object))
+                supply(&engine, &governed(&engine, CLASS, None), &mut decoded(&object))
             );
             for standing in [
                 Standing::System,
                 Standing::Undeclared,
                 Standing::Pending(Acceptance::default()),
-                governed(&engine, Some(Effect::Warn)),
-                governed(&engine, Some(Effect::Audit)),
+                governed(&engine, CLASS, Some(Effect::Warn)),
+                governed(&engine, CLASS, Some(Effect::Audit)),
             ] {
                 let mut subject = decoded(&object);
                 prop_assert_eq!(supply(&engine, &standing, &mut subject), Supplied::default());
@@ -149,12 +139,12 @@ fn a_pod_that_lacks_nothing_else_passes_with_what_is_supplied() {
         let engine = only(control);
         let pod = json!({"metadata": {"name": "p", "namespace": "a"}, "spec": conforming_spec()});
         let mut subject = decoded(&pod);
-        supply(&engine, &governed(&engine, None), &mut subject);
+        supply(&engine, &governed(&engine, CLASS, None), &mut subject);
         assert_eq!(found(&engine, &subject), 0, "{}", control.id);
         for kind in [Kind::Deployment, Kind::StatefulSet, Kind::Job, Kind::ReplicationController] {
             let template = json!({"metadata": {"name": "t", "namespace": "a"}, "spec": {"template": pod}});
             let mut subject = Subject::decode(kind, template).unwrap();
-            supply(&engine, &governed(&engine, None), &mut subject);
+            supply(&engine, &governed(&engine, CLASS, None), &mut subject);
             assert_eq!(found(&engine, &subject), 0, "{} {kind}", control.id);
         }
     }

@@ -174,7 +174,7 @@ fn rules(entry: Entry, controls: &[&Control]) -> Vec<RuleWithOperations> {
     grouped.into_iter().map(rule).collect()
 }
 
-/// Declarations are judged in every namespace: one in a system namespace is refused, not overlooked.
+/// Declarations are judged in every namespace. One in a system namespace governs nothing, and its status says so.
 fn namespace_selector(entry: Entry, system_namespaces: &BTreeSet<String>) -> LabelSelector {
     let requirement = |key: &str, operator: &str, values: Option<Vec<String>>| LabelSelectorRequirement {
         key: key.to_owned(),

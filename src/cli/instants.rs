@@ -75,6 +75,14 @@ const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 fn table() -> Vec<Row> {
     let cap = json!([{"namespaces": ["fbr-*"], "effectCap": "Warn", "until": INSTANT, "reason": "rollout"}]);
     let grace = json!({"graceOnRaise": "24h", "graceOnSuspension": "24h"});
+    let of_raise = || Row {
+        baseline: grace.clone(),
+        violating: true,
+        recreated: true,
+        passes: [false, false],
+        operator: (ENFORCE, [json!("privileged"), json!("restricted")]),
+        ..Row::plain()
+    };
     vec![
         Row { what: "the provider's registration runs out", provider: json!({"validUntil": INSTANT}), ..Row::plain() },
         Row {
@@ -94,24 +102,14 @@ fn table() -> Vec<Row> {
         },
         Row {
             what: "the grace of a first declaration ends",
-            baseline: grace.clone(),
             created: "2026-05-31T00:00:00Z",
             status: json!({}),
-            violating: true,
-            recreated: true,
-            passes: [false, false],
-            operator: (ENFORCE, [json!("privileged"), json!("restricted")]),
-            ..Row::plain()
+            ..of_raise()
         },
         Row {
             what: "the grace of a raised class ends",
-            baseline: grace.clone(),
             status: json!({"class": "Restricted", "classSince": "2026-05-31T00:00:00Z"}),
-            violating: true,
-            recreated: true,
-            passes: [false, false],
-            operator: (ENFORCE, [json!("privileged"), json!("restricted")]),
-            ..Row::plain()
+            ..of_raise()
         },
         Row {
             what: "the grace of a suspension ends",

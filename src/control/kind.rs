@@ -43,7 +43,7 @@ pub enum Kind {
     CloudWorkload,
 }
 
-/// The nine kinds that carry a Pod's spec.
+/// The nine kinds that carry a Pod's spec: Pods first, then those with a template.
 pub const WORKLOADS: &[Kind] = &[
     Kind::Pod,
     Kind::Deployment,
@@ -258,16 +258,10 @@ pub const PODS: Judges =
 
 /// The eight kinds with a Pod template when they are made or changed.
 pub const TEMPLATES: Judges = Judges {
-    kinds: &[
-        Kind::Deployment,
-        Kind::StatefulSet,
-        Kind::DaemonSet,
-        Kind::ReplicaSet,
-        Kind::ReplicationController,
-        Kind::Job,
-        Kind::CronJob,
-        Kind::PodTemplate,
-    ],
+    kinds: match WORKLOADS {
+        [Kind::Pod, templates @ ..] => templates,
+        all => all,
+    },
     operations: &[Operation::Create, Operation::Update],
     subresources: &[],
 };

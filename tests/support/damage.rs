@@ -156,12 +156,18 @@ fn place(body: &[u8], length: usize, random: &mut Random) -> usize {
     }
 }
 
+/// What damage anywhere leaves. Text that is still JSON may have lost a letter of a field's name, and with it what was wrong
+/// under that name; any other is never allowed.
+fn scarred(what: &'static str, body: Vec<u8>) -> (&'static str, Vec<u8>, Oracle) {
+    let is_json = serde_json::from_slice::<Value>(&body).is_ok();
+    (what, body, if is_json { Oracle::Answered } else { Oracle::NotAllowed })
+}
+
 fn flipped(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
     let mut body = random.of(&whole.refused).to_string().into_bytes();
     let at = place(&body, 1, random);
     body[at] ^= 1 << random.below(8);
-    // As below, a letter of a field's name may be hit: what was wrong there is then no longer said.
-    ("a bit flipped", body, Oracle::Answered)
+    scarred("a bit flipped", body)
 }
 
 fn noise(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
@@ -170,7 +176,7 @@ fn noise(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) 
     let at = place(&body, length, random);
     let bytes = random.bytes(length);
     body[at..at + length].copy_from_slice(&bytes);
-    ("noise", body, Oracle::Answered)
+    scarred("noise", body)
 }
 
 fn removed(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
@@ -178,7 +184,7 @@ fn removed(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle
     let length = 1 + random.below(24);
     let at = place(&body, length, random);
     body.drain(at..at + length);
-    ("bytes removed", body, Oracle::Answered)
+    scarred("bytes removed", body)
 }
 
 fn repeated(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
@@ -188,7 +194,7 @@ fn repeated(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracl
     let piece = body[from..from + length].to_vec();
     let at = place(&body, 1, random);
     body.splice(at..at, piece);
-    ("bytes repeated", body, Oracle::Answered)
+    scarred("bytes repeated", body)
 }
 
 /// A key twice in an object: readers differ in which one counts.

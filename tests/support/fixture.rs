@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use amanat::api::{CloudServiceProviderSpec, CloudWorkloadSpec, PublicSectorEntitySpec, SecurityBaselineSpec};
+use amanat::api::{CloudServiceProviderSpec, CloudWorkloadSpec, Effect, PublicSectorEntitySpec, SecurityBaselineSpec};
 use amanat::baseline::{Effective, Mode};
-use amanat::control::{Context, Lookup};
+use amanat::control::{Acceptance, Cap, Context, Governed, Lookup, Standing};
 use amanat::engine::Engine;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -90,6 +90,17 @@ pub(crate) fn baseline(changes: Value) -> SecurityBaselineSpec {
 /// That baseline, compiled as a cluster compiles it.
 pub(crate) fn engine(changes: Value) -> Engine {
     Engine::compile(&Effective::resolve("test", &baseline(changes), Mode::Cluster).unwrap())
+}
+
+/// A namespace of a class, whose declaration is accepted, perhaps under a cap.
+pub(crate) fn governed(engine: &Engine, class: &str, cap: Option<Effect>) -> Standing {
+    Standing::Governed(Governed {
+        rank: engine.regime.rank(class).unwrap(),
+        acceptance: Acceptance::default(),
+        raise: None,
+        suspension: None,
+        cap: cap.map(|effect| Cap { effect, until: instant("12-01T00:00:00") }),
+    })
 }
 
 /// A Pod spec that every control of every class accepts.

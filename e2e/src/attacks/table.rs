@@ -177,7 +177,7 @@ pub const ATTACKS: &[Attack] = &[
         "A class for `kube-system` or Amanat's own namespace",
         Who::ClusterAdmin,
         &["b20_a_class_for_a_system_namespace"],
-        Partly("the label is refused; whether a declaration there is too has no test yet"),
+        Held,
     ),
     attack(
         'b',

@@ -53,21 +53,22 @@ fn effects(path: &str, terms: &ControlTerms, regime: &Regime, findings: &mut Fin
 
 /// Between two classes that evaluate the control, the higher permits no more.
 fn params(path: &str, terms: &ControlTerms, regime: &Regime, findings: &mut Findings) {
-    let evaluating = || terms.by_class.iter().enumerate().filter(|(_, terms)| terms.effect != Effect::Disabled);
-    for ((low, lower), (high, higher)) in evaluating().zip(evaluating().skip(1)) {
+    let evaluating = terms.by_class.iter().enumerate().filter(|(_, terms)| terms.effect != Effect::Disabled);
+    for pair in evaluating.collect::<Vec<_>>().windows(2) {
+        let [(low, lower), (high, higher)] = pair else { continue };
         for spec in terms.control.params {
             let (mine, theirs) = (lower.params.get(spec.name), higher.params.get(spec.name));
             if spec.permits_no_more(theirs, mine) {
                 continue;
             }
             let word = |value: Option<&ParamValue>| value.map_or("none".to_owned(), ToString::to_string);
-            let class = regime.class_name(high);
+            let class = regime.class_name(*high);
             let message = format!(
                 "{}: {} of {class} ({}) permits what the lower class {} ({}) doesn't",
                 terms.control.id,
                 spec.name,
                 word(theirs),
-                regime.class_name(low),
+                regime.class_name(*low),
                 word(mine)
             );
             findings.warn("parameter-not-monotone", format!("{path}.paramsByClass.{class}.{}", spec.name), message);

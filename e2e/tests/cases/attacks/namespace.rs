@@ -106,7 +106,14 @@ async fn b20(suite: Arc<Suite>) -> Result<()> {
         let refusal = amanat.tools().kubectl(&["label", "namespace", namespace, &label]).await?.forbidden()?;
         says(&refusal, &["only Amanat writes the class label"])?;
     }
-    Ok(())
+    // A declaration there governs nothing, and goes as freely as it came.
+    const NAME: &str = "kube-public";
+    amanat.tools().apply(&cloud_workload(NAME, "Open").to_string()).await?.ok()?;
+    let (_, message) = amanat.wait_condition(NAME, "Accepted", "False").await?;
+    says(&message, &["the cluster's own namespaces are not governed"])?;
+    let label = ["get", "namespace", NAME, "-o", "jsonpath={.metadata.labels.amanat\\.dev/data-class}"];
+    ensure!(amanat.tools().kubectl(&label).await?.ok()?.is_empty(), "{NAME} has a class");
+    amanat.tools().kubectl(&["delete", "cloudworkload", "workload", "-n", NAME]).await?.ok().map(|_| ())
 }
 
 async fn declared_with(amanat: &Amanat, prefix: &str, labels: &[(&str, &str)]) -> Result<()> {
