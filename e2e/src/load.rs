@@ -1,6 +1,6 @@
 //! A load of creates in governed namespaces, half of them violating, and what became of each.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -64,6 +64,41 @@ pub struct Window {
     pub until: Instant,
     /// Whether the API server was away; else a replica was.
     pub server: bool,
+}
+
+/// What was counted, when nothing was wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    admitted: usize,
+    denied: usize,
+    missed: Vec<Missed>,
+}
+
+/// The calls that a window excuses.
+#[derive(Clone, Debug)]
+struct Missed {
+    window: Window,
+    conforming: usize,
+    violating: usize,
+}
+
+impl Tally {
+    /// How many calls failed in the windows of that name.
+    pub fn failed_in(&self, what: &str) -> usize {
+        let windows = self.missed.iter().filter(|missed| missed.window.what == what);
+        windows.map(|missed| missed.conforming + missed.violating).sum()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(text, "{} admitted, {} denied", self.admitted, self.denied)?;
+        for Missed { window, conforming, violating } in &self.missed {
+            let lasted = window.until.duration_since(window.from);
+            write!(text, "; {} ({lasted:.1?}): {conforming} conforming and {violating} violating failed", window.what)?;
+        }
+        Ok(())
+    }
 }
 
 /// Workers that create until they are stopped.
@@ -206,55 +241,51 @@ fn sort(error: &kube::Error) -> Outcome {
     kind(text)
 }
 
-/// Demands that every call ended as it must, or fell into one of the windows; says what was counted.
+/// Demands that every call ended as it must, or fell into one of the windows.
 ///
 /// A violating object must be denied, a conforming one admitted. Within a window in which a replica was away, the
 /// webhook may not have been reached; in one in which the API server was, anything may have failed.
-pub fn judge(calls: &[Call], windows: &[Window]) -> Result<String> {
-    let (mut admitted, mut denied) = (0, 0);
-    let mut missed = vec![(0, 0); windows.len()];
+pub fn judge(calls: &[Call], windows: &[Window]) -> Result<Tally> {
+    let none = |window: &Window| Missed { window: window.clone(), conforming: 0, violating: 0 };
+    let mut tally = Tally { missed: windows.iter().map(none).collect(), ..Tally::default() };
     for call in calls {
         let excused = match &call.outcome {
             Outcome::Admitted if call.conforms => {
-                admitted += 1;
+                tally.admitted += 1;
                 continue;
             }
             Outcome::Denied(_) if !call.conforms => {
-                denied += 1;
+                tally.denied += 1;
                 continue;
             }
             Outcome::Admitted | Outcome::Denied(_) => None,
-            outcome => windows.iter().position(|window| {
+            outcome => tally.missed.iter_mut().find(|Missed { window, .. }| {
                 let overlaps = call.begun <= window.until && call.ended >= window.from;
                 overlaps && (window.server || matches!(outcome, Outcome::Closed(_)))
             }),
         };
-        let place = excused.and_then(|index| missed.get_mut(index));
-        let first = windows.first().map_or(call.begun, |window| window.from);
-        let at = |instant: Instant| match instant.checked_duration_since(first) {
-            Some(after) => format!("+{after:.1?}"),
-            None => format!("-{:.1?}", first.duration_since(instant)),
-        };
-        let place = place.with_context(|| {
-            let windows = windows.iter().map(|one| format!("{} {} to {}", one.what, at(one.from), at(one.until)));
-            let windows = windows.collect::<Vec<_>>().join(", ");
-            format!(
-                "a {} object, sent at {} and answered at {}, was {:?}; windows: {windows}",
-                if call.conforms { CONFORMING } else { VIOLATING },
-                at(call.begun),
-                at(call.ended),
-                call.outcome,
-            )
-        })?;
-        *(if call.conforms { &mut place.0 } else { &mut place.1 }) += 1;
+        let missed = excused.with_context(|| unexcused(call, windows))?;
+        *(if call.conforms { &mut missed.conforming } else { &mut missed.violating }) += 1;
     }
-    ensure!(admitted > 0 && denied > 0, "of {} calls {admitted} were admitted and {denied} denied", calls.len());
-    let mut said = format!("{} creates: {admitted} admitted, {denied} denied", calls.len());
-    for (window, (conforming, violating)) in windows.iter().zip(missed) {
-        let lasted = window.until.duration_since(window.from);
-        write!(said, "; {} ({lasted:.1?}): {conforming} conforming and {violating} violating failed", window.what)?;
-    }
-    Ok(said)
+    ensure!(tally.admitted > 0 && tally.denied > 0, "of {} calls: {tally}", calls.len());
+    Ok(tally)
+}
+
+fn unexcused(call: &Call, windows: &[Window]) -> String {
+    let first = windows.first().map_or(call.begun, |window| window.from);
+    let at = |instant: Instant| match instant.checked_duration_since(first) {
+        Some(after) => format!("+{after:.1?}"),
+        None => format!("-{:.1?}", first.duration_since(instant)),
+    };
+    let windows = windows.iter().map(|one| format!("{} {} to {}", one.what, at(one.from), at(one.until)));
+    format!(
+        "a {} object, sent at {} and answered at {}, was {:?}; windows: {}",
+        if call.conforms { CONFORMING } else { VIOLATING },
+        at(call.begun),
+        at(call.ended),
+        call.outcome,
+        windows.collect::<Vec<_>>().join(", "),
+    )
 }
 
 #[cfg(test)]
@@ -285,5 +316,9 @@ mod tests {
         }
         assert!(!outcome(call(15, true, failed()), false));
         assert!(judge(&good[..1], &[]).is_err(), "nothing was denied");
+
+        let calls = [good.as_slice(), &[call(15, true, closed()), call(15, false, closed())]].concat();
+        let tally = judge(&calls, &[window(false)]).unwrap();
+        assert_eq!([tally.failed_in("x"), tally.failed_in("y")], [2, 0], "{tally}");
     }
 }

@@ -10,7 +10,7 @@ use e2e::cluster::Cluster;
 use e2e::controlplane::Options;
 use e2e::forwarder::Forwarder;
 use e2e::installation::{CERTIFICATE, Installation, Replica};
-use e2e::load::{self, Load, Window};
+use e2e::load::{self, Load, Tally, Window};
 use e2e::waiting::until;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -42,6 +42,9 @@ const MANY: usize = 48;
 
 /// Creates that must have been begun for a state to count as tried.
 const SOME: u32 = 40;
+
+const KILLED: &str = "leader killed";
+const STOPPED: &str = "leader stopped";
 
 const POLICY: &str = "amanat-default-deny";
 
@@ -130,8 +133,18 @@ impl Stage {
         Ok(())
     }
 
+    /// Waits until another replica leads; its name.
+    async fn another_leads(&self, old: &str) -> Result<String> {
+        until(SOON, format!("another replica than {old} to lead"), async || {
+            let holder = given::leader(self.cluster()).await?;
+            ensure!(holder != old, "{holder} leads");
+            Ok(holder)
+        })
+        .await
+    }
+
     /// Stops the load, and says what became of it.
-    async fn end(self) -> Result<String> {
+    async fn end(self) -> Result<Tally> {
         let calls = self.load.stop().await?;
         load::judge(&calls, &self.windows)
     }
@@ -160,9 +173,9 @@ async fn replaced(_: Arc<Suite>) -> Result<()> {
         ensure!(status.success(), "it ended with {status}; its log:\n{}", replica.operator.log()?);
         drained.push(format!("{:.1?}", since.elapsed()));
     }
-    let said = stage.end().await?;
+    let tally = stage.end().await?;
     println!(
-        "pressure: two replicas replaced (ended within {}), the CA rotated in {rotated:.1?}, watches cut three times: {said}",
+        "pressure: two replicas replaced (ended within {}), the CA rotated in {rotated:.1?}, watches cut three times: {tally}",
         drained.join(" and ")
     );
     Ok(())
@@ -221,8 +234,11 @@ async fn broken(_: Arc<Suite>) -> Result<()> {
     stage.drift().await?;
     stage.healed().await?;
     stage.goes_on().await?;
-    let said = stage.end().await?;
-    println!("pressure: {fenced}; {said}");
+    let tally = stage.end().await?;
+    for what in [KILLED, STOPPED] {
+        ensure!(tally.failed_in(what) > 0, "no call was at the replica, so it shows nothing: {what}; {tally}");
+    }
+    println!("pressure: {fenced}; {tally}");
     Ok(())
 }
 
@@ -234,10 +250,15 @@ async fn killed(stage: &mut Stage) -> Result<()> {
     installation.replica(&leader)?.operator.kill();
     stage.load.burst(MANY);
     installation.forwarder.wait_out(&leader, SOON).await?;
+    drop(installation);
+    stage.away(KILLED, from, false);
+    // Whoever takes over has by now all connections that the API server keeps. Were the old one back before, it would
+    // go on with its lease.
+    stage.another_leads(&leader).await?;
+    let mut installation = stage.amanat.installation().await;
     installation.restart()?;
     installation.wait_ready(&cluster).await?;
     drop(installation);
-    stage.away("leader killed", from, false);
     stage.goes_on().await?;
     stage.drift().await?;
     stage.healed().await
@@ -260,15 +281,10 @@ async fn stopped(stage: &mut Stage) -> Result<String> {
     let taken_out = installation.forwarder.wait_out(&leader, SOON).await;
     drop(installation);
     taken_out?;
-    stage.away("leader stopped", from, false);
+    stage.away(STOPPED, from, false);
     stage.goes_on().await?;
     stage.drift().await?;
-    let successor = until(SOON, "another replica to lead", async || {
-        let holder = given::leader(&cluster).await?;
-        ensure!(holder != leader, "{holder} leads");
-        Ok(holder)
-    })
-    .await?;
+    let successor = stage.another_leads(&leader).await?;
     stage.healed().await?;
     let lease = format!("{leader} to have stood still for longer than its lease");
     until(SOON, lease, async || {
