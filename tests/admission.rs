@@ -7,6 +7,8 @@
 mod damage;
 #[path = "support/fixture.rs"]
 mod fixture;
+#[path = "admission/supplying.rs"]
+mod supplying;
 #[path = "admission/webhook.rs"]
 mod webhook;
 

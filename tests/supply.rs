@@ -133,6 +133,54 @@ proptest! {
     }
 }
 
+/// What is left out of a Pod that conforms otherwise.
+fn without(fields: &[&str]) -> Value {
+    let mut spec = conforming_spec();
+    for field in fields {
+        let (parent, field) = field.rsplit_once('/').unwrap();
+        spec.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(field);
+    }
+    spec
+}
+
+#[test]
+fn each_supply_fills_in_what_is_left_out_and_nothing_else() {
+    let label = json!({"op": "add", "path": "/metadata/labels", "value": {"amanat.dev/data-class": CLASS}});
+    let profile = json!({"type": "RuntimeDefault"});
+    let add = |path: &str, value: Value| json!({"op": "add", "path": path, "value": value});
+    let mut windows = without(&["/securityContext"]);
+    windows["os"] = json!({"name": "windows"});
+    let mut confined = without(&["/securityContext/seccompProfile"]);
+    confined["containers"][0]["securityContext"]["seccompProfile"] = profile.clone();
+    let mut unconfined = conforming_spec();
+    unconfined["securityContext"]["seccompProfile"] = json!({"type": "Unconfined"});
+    let table = [
+        ("placement/class-inherited", conforming_spec(), json!([label])),
+        ("pod/seccomp-profile", conforming_spec(), json!([])),
+        ("pod/seccomp-profile", unconfined, json!([])),
+        ("pod/seccomp-profile", windows, json!([])),
+        (
+            "pod/seccomp-profile",
+            without(&["/securityContext"]),
+            json!([add("/spec/securityContext", json!({"seccompProfile": profile}))]),
+        ),
+        (
+            "pod/seccomp-profile",
+            without(&["/securityContext/seccompProfile"]),
+            json!([add("/spec/securityContext/seccompProfile", profile.clone())]),
+        ),
+        // An ephemeral container may come later, and has none of its own.
+        ("pod/seccomp-profile", confined, json!([add("/spec/securityContext/seccompProfile", profile.clone())])),
+    ];
+    for (control, spec, edits) in table {
+        let engine = only(catalogue::find(control).unwrap());
+        let standing = governed(&engine, CLASS, None);
+        let mut subject = decoded(&json!({"metadata": {"name": "p", "namespace": "a"}, "spec": spec}));
+        let supplied = supply(&engine, &standing, &mut subject);
+        assert_eq!(serde_json::to_value(&supplied.edits).unwrap(), edits, "{control} {spec}");
+    }
+}
+
 #[test]
 fn a_pod_that_lacks_nothing_else_passes_with_what_is_supplied() {
     for control in supplying() {

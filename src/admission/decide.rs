@@ -47,6 +47,15 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
         Some(found) => context.with_found(found),
         None => context,
     };
+    let actor = Actor::new(
+        &request.user_info.username,
+        request.user_info.groups(),
+        &state.settings.own_username,
+        &state.settings.control_plane_users,
+    );
+    if entry.supplies() {
+        return supply(&context, request, &actor);
+    }
 
     let object = if operation == Operation::Delete { request.old_object } else { request.object };
     let mut subject = match decode(kind, request, object) {
@@ -63,12 +72,6 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
         Operation::Update => decode(kind, request, request.old_object).ok(),
         Operation::Create | Operation::Delete => None,
     };
-    let actor = Actor::new(
-        &request.user_info.username,
-        request.user_info.groups(),
-        &state.settings.own_username,
-        &state.settings.control_plane_users,
-    );
     let engine = engine_for(&context, namespace, &subject).ok_or(Unavailable::NoBaseline)?;
     let standing = match kind {
         Kind::Namespace => {
@@ -76,13 +79,6 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
         }
         _ => engine::standing(&engine.regime, &context.facts(namespace), &context, now),
     };
-    let mirror = is_mirror(&subject, operation, &actor);
-    if entry.supplies() {
-        if mirror {
-            return Ok(Answer::passed(Decision::MirrorPod));
-        }
-        return Ok(Answer::supplied(&engine.supply(&standing, &context, &mut subject)));
-    }
     let notices = match kind {
         // A Pod has been through the supplying entries when it was made.
         Kind::Pod => Vec::new(),
@@ -114,10 +110,28 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
     }
     verdict.notices.extend(notices);
     let answer = Answer::of(&verdict, &engine.regime);
-    if !answer.allowed() && mirror {
+    if !answer.allowed() && is_mirror(&subject, operation, &actor) {
         return Ok(answer.admitted_as(Decision::MirrorPod));
     }
     Ok(answer)
+}
+
+/// Fills in what a Pod that is made lacks. Where nothing is supplied it isn't read: it still comes to the judging entries.
+fn supply(context: &LiveContext<'_>, request: &Request<'_>, actor: &Actor) -> Result<Answer, Unavailable> {
+    let namespace = &*request.namespace;
+    let engine = context.engine(namespace).ok_or(Unavailable::NoBaseline)?;
+    let standing = context.standing(namespace).ok_or(Unavailable::NoBaseline)?;
+    if !engine.supplies(&standing) {
+        return Ok(Answer::passed(Decision::Allowed));
+    }
+    let mut pod = match decode(Kind::Pod, request, request.object) {
+        Ok(pod) => pod,
+        Err(reason) => return Ok(Answer::undecodable(reason)),
+    };
+    if is_mirror(&pod, Operation::Create, actor) {
+        return Ok(Answer::passed(Decision::MirrorPod));
+    }
+    Ok(Answer::supplied(&engine.supply(&standing, context, &mut pod)))
 }
 
 /// Fills a template in as its Pods will be. Gives what its author should know and wasn't told before.

@@ -43,7 +43,6 @@ pub fn inert_fields_of_public_sector_entity(spec: &PublicSectorEntitySpec) -> Ve
 pub fn inert_fields_of_security_baseline(spec: &SecurityBaselineSpec) -> Vec<&'static str> {
     set([
         ("spec.clusterScoped", spec.cluster_scoped.is_some()),
-        ("spec.controls[*].supply", spec.controls.iter().any(|control| control.supply.is_some())),
         ("spec.exemptions", spec.exemptions.is_some()),
         ("spec.approvers", spec.approvers.is_some()),
     ])

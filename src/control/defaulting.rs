@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_volume_without_a_source_is_an_empty_dir() {
-        let pod = json!({"spec": {"containers": [], "volumes": [{"name": "a"}, {"name": "b", "hostPath": {"path": "/"}},
+        let pod = json!({"spec": {"containers": [{"name": "c"}], "volumes": [{"name": "a"}, {"name": "b", "hostPath": {"path": "/"}},
             {"name": "c", "emptyDir": null}, {"name": "d", "ofTomorrow": {}}]}});
         let subject = Subject::from_manifest(Kind::Pod, pod).unwrap();
         let volumes = subject.pod().unwrap().spec.volumes.as_deref().unwrap();

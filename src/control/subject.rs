@@ -128,8 +128,8 @@ impl fmt::Debug for Subject {
 }
 
 impl Subject {
-    /// Decodes an object of a known kind as the API server sends it. A judged kind without the part that is judged is an error, since passing it
-    /// would be a pass of what nobody has looked at.
+    /// Decodes an object of a known kind as the API server sends it. A judged kind without the part that is judged, such
+    /// as a Pod without containers, is an error, since passing it would be a pass of what nobody has looked at.
     ///
     /// # Errors
     /// What the deserializer says of fields of the wrong type, or which required part is missing.
@@ -138,21 +138,22 @@ impl Subject {
         let (metadata, body) = match kind {
             Kind::Pod => {
                 let pod = Lean::<PodSpec>::deserialize(deserializer)?;
-                let spec = pod.spec.ok_or_else(|| missing("spec"))?;
+                let spec = with_containers(pod.spec, ["spec", "spec.containers"]).map_err(missing)?;
                 (pod.metadata, Body::Workload(Workload { template: None, replicas: None, spec }))
             }
             Kind::PodTemplate => {
                 let object = LeanTemplate::deserialize(deserializer)?;
                 let template = object.template.ok_or_else(|| missing("template"))?;
-                (object.metadata, workload(template, None).ok_or_else(|| missing("template.spec"))?)
+                let fields = ["template.spec", "template.spec.containers"];
+                (object.metadata, workload(template, None, fields).map_err(missing)?)
             }
             Kind::CronJob => {
                 let object = Lean::<CronSpec>::deserialize(deserializer)?;
                 let spec = object.spec.ok_or_else(|| missing("spec"))?;
                 let template = spec.job_template.spec.and_then(|spec| spec.template);
                 let template = template.ok_or_else(|| missing("spec.jobTemplate.spec.template"))?;
-                let body = workload(template, None).ok_or_else(|| missing("spec.jobTemplate.spec.template.spec"))?;
-                (object.metadata, body)
+                let fields = ["spec.jobTemplate.spec.template.spec", "spec.jobTemplate.spec.template.spec.containers"];
+                (object.metadata, workload(template, None, fields).map_err(missing)?)
             }
             Kind::Deployment
             | Kind::StatefulSet
@@ -163,8 +164,8 @@ impl Subject {
                 let object = Lean::<ControllerSpec>::deserialize(deserializer)?;
                 let spec = object.spec.ok_or_else(|| missing("spec"))?;
                 let template = spec.template.ok_or_else(|| missing("spec.template"))?;
-                let body = workload(template, spec.replicas).ok_or_else(|| missing("spec.template.spec"))?;
-                (object.metadata, body)
+                let fields = ["spec.template.spec", "spec.template.spec.containers"];
+                (object.metadata, workload(template, spec.replicas, fields).map_err(missing)?)
             }
             Kind::Scale => {
                 let object = Lean::<ScaleSpec>::deserialize(deserializer)?;
@@ -239,13 +240,20 @@ impl Subject {
     }
 }
 
-fn workload(template: PodTemplateSpec, replicas: Option<i32>) -> Option<Body> {
+fn workload(template: PodTemplateSpec, replicas: Option<i32>, fields: [&'static str; 2]) -> Result<Body, &'static str> {
     let metadata = template.metadata.unwrap_or_default();
     let template_metadata = TemplateMetadata {
         labels: metadata.labels.unwrap_or_default(),
         annotations: metadata.annotations.unwrap_or_default(),
     };
-    Some(Body::Workload(Workload { template: Some(template_metadata), replicas, spec: template.spec? }))
+    let spec = with_containers(template.spec, fields)?;
+    Ok(Body::Workload(Workload { template: Some(template_metadata), replicas, spec }))
+}
+
+/// A Pod's spec that has something to run. The error is the field that is missing, of those of the spec and its containers.
+fn with_containers(spec: Option<PodSpec>, [field, containers]: [&'static str; 2]) -> Result<PodSpec, &'static str> {
+    let spec = spec.ok_or(field)?;
+    if spec.containers.is_empty() { Err(containers) } else { Ok(spec) }
 }
 
 /// Metadata and spec; managedFields and status are skipped by the deserializer without being kept.
@@ -325,7 +333,7 @@ fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserial
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn nulls_are_nothing() {
@@ -339,10 +347,16 @@ mod tests {
     fn a_judged_kind_without_its_judged_part_does_not_decode() {
         for kind in super::super::WORKLOADS {
             for object in [json!({"metadata": {}}), json!({"metadata": {}, "spec": {}}), json!({"Spec": {}})] {
+                assert!(Subject::decode(*kind, object.clone()).is_err(), "{kind} {object}");
+            }
+            for (containers, decodes) in [(json!([]), false), (Value::Null, false), (json!([{"name": "c"}]), true)] {
+                let path = kind.pod_spec_path().iter().rev();
+                let spec = json!({"initContainers": [{"name": "i"}], "containers": containers});
+                let object = path.fold(spec, |inner, field| json!({*field: inner}));
                 let decoded = Subject::decode(*kind, object.clone());
-                // An empty Pod spec is for the API server's validation: it has no containers, but it is a spec.
-                let empty_pod = *kind == Kind::Pod && object.get("spec").is_some();
-                assert_eq!(decoded.is_err(), !empty_pod, "{kind} {object}");
+                let missing = format!("missing field `{}.containers`", kind.pod_spec_path().join("."));
+                assert_eq!(decoded.is_ok(), decodes, "{object}");
+                assert!(decoded.err().is_none_or(|error| error.to_string() == missing), "{object}");
             }
         }
     }

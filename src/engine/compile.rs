@@ -102,7 +102,7 @@ impl Engine {
     }
 
     /// What a class supplies.
-    pub(super) fn supplies(&self, rank: usize) -> &[SupplyEntry] {
+    pub(super) fn supplies_of_class(&self, rank: usize) -> &[SupplyEntry] {
         self.classes.get(rank).map_or(&[], |class| &class.supplies)
     }
 

@@ -1,8 +1,9 @@
 //! What a class supplies to the Pods of its namespaces.
 
 use super::Engine;
+use super::compile::SupplyEntry;
 use crate::api::Effect;
-use crate::control::{Context, Draft, Lookup, Standing, Subject, Supplied, Supplying};
+use crate::control::{Context, Draft, Governed, Lookup, Standing, Subject, Supplied, Supplying};
 
 impl Engine {
     /// Fills in what a Pod lacks. A template is filled in as its Pods will be, so that it is judged by what they will be;
@@ -11,11 +12,7 @@ impl Engine {
     /// The webhook supplies Pods through its mutating entries, when they are made, and never when they are changed; what
     /// reaches the judging entries has been through it.
     pub fn supply(&self, standing: &Standing, context: &dyn Context, subject: &mut Subject) -> Supplied {
-        let Some(governed) = standing.governed() else { return Supplied::default() };
-        let supplies = self.supplies(governed.rank);
-        if supplies.is_empty() || governed.cap.as_ref().is_some_and(|cap| cap.effect < Effect::Deny) {
-            return Supplied::default();
-        }
+        let Some((governed, supplies)) = self.supplies_at(standing) else { return Supplied::default() };
         let declaration = match context.declared(&subject.metadata.namespace) {
             Lookup::Found(spec) => Some(spec),
             Lookup::Absent | Lookup::Unknown => None,
@@ -26,5 +23,17 @@ impl Engine {
             (entry.supply.fill)(&supplying, &entry.params, &mut draft);
         }
         draft.finish()
+    }
+
+    /// True where something is supplied; elsewhere a Pod needs no look.
+    pub fn supplies(&self, standing: &Standing) -> bool {
+        self.supplies_at(standing).is_some()
+    }
+
+    fn supplies_at<'s>(&self, standing: &'s Standing) -> Option<(&'s Governed, &[SupplyEntry])> {
+        let governed = standing.governed()?;
+        let supplies = self.supplies_of_class(governed.rank);
+        let capped = governed.cap.as_ref().is_some_and(|cap| cap.effect < Effect::Deny);
+        (!capped && !supplies.is_empty()).then_some((governed, supplies))
     }
 }

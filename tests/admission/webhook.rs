@@ -113,7 +113,8 @@ impl Webhook {
 
     /// Sends bytes as they are.
     pub(crate) async fn send(&self, entry: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Sent {
-        let mut request = Request::post(format!("/validate/{entry}"));
+        let verb = if entry.starts_with("supply") { "mutate" } else { "validate" };
+        let mut request = Request::post(format!("/{verb}/{entry}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -117,12 +117,14 @@ fn namespace(level: Level) -> &'static str {
     }
 }
 
-/// Two classes: one denies the checks of the level `baseline`, one all nineteen.
+/// Two classes: one denies the checks of the level `baseline`, one all nineteen. Nothing is supplied, so that each fixture
+/// is judged as it is.
 fn baseline() -> Value {
     let both = json!({"Low": "Deny", "Secret": "Deny"});
     let high = json!({"Low": "Disabled", "Secret": "Deny"});
     let controls = BASELINE.iter().map(|control| json!({"id": control.id, "effects": both}));
-    let controls = controls.chain(RESTRICTED.iter().map(|control| json!({"id": control.id, "effects": high})));
+    let controls =
+        controls.chain(RESTRICTED.iter().map(|control| json!({"id": control.id, "effects": high, "supply": false})));
     let of_standing = ["data-class-declared", "cloud-model-permitted", "provider-accredited", "no-silent-downgrade"];
     let of_standing = of_standing.map(|name| json!({"id": format!("placement/{name}"), "effects": both}));
     let row =

@@ -1,12 +1,20 @@
-use serde_json::Value;
+use k8s_openapi::api::core::v1::SeccompProfile;
+use serde_json::{Value, json};
 
 use super::effective::unmet;
 use super::seccomp_unconfined::is_confined;
-use crate::control::{Check, POD_SPECS, Params, PodView, Point, Revision, Severity, Sink};
+use crate::control::{Check, Draft, POD_SPECS, Params, PodView, Point, Revision, Severity, Sink, Supply, Supplying};
+
+/// What is supplied.
+const SUPPLIED: &str = "RuntimeDefault";
 
 crate::control! {
     /// A seccomp profile is in force for every container: its own `securityContext.seccompProfile.type`, or else the
     /// Pod's, is `RuntimeDefault` or `Localhost`. Another value is wrong wherever it is set.
+    ///
+    /// A Pod that is made without a profile of its own gets `RuntimeDefault`, unless the baseline's `supply` is off; a
+    /// template may leave it out. The built-in Pod Security admission judges Pods after that; of a template it may still
+    /// warn.
     ///
     /// Judged from Kubernetes 1.19 on; from 1.25 on not of Pods whose `os.name` is `windows`, which have no seccomp.
     ///
@@ -52,7 +60,7 @@ crate::control! {
         title: "Seccomp profile in force",
         severity: Severity::Medium,
         since: "0.1.0",
-        points: &[Point::Admission, Point::Scan],
+        points: &[Point::Admission, Point::Supply, Point::Scan],
         judges: POD_SPECS,
         reads: &[],
         maps: &[("PSS", "seccompProfile_restricted")],
@@ -61,7 +69,26 @@ crate::control! {
             Revision { since: 19, check },
             Revision { since: 25, check: check_linux },
         ]),
+    } supplying Supply {
+        fill,
+        missing: "!(has(object.spec.securityContext) && has(object.spec.securityContext.seccompProfile)) && \
+                  !(has(object.spec.os) && object.spec.os.name == 'windows')",
     }
+}
+
+/// The Pod's own profile is filled in though each container may have one: an ephemeral container may come later.
+fn fill(_: &Supplying<'_>, _: &Params, draft: &mut Draft<'_>) {
+    let windows = draft.spec.os.as_ref().is_some_and(|os| os.name == "windows");
+    if windows || draft.spec.security_context.as_ref().is_some_and(|context| context.seccomp_profile.is_some()) {
+        return;
+    }
+    let profile = json!({"type": SUPPLIED});
+    match draft.spec.security_context {
+        Some(_) => draft.add("/spec/securityContext/seccompProfile", profile),
+        None => draft.add("/spec/securityContext", json!({"seccompProfile": profile})),
+    }
+    draft.spec.security_context.get_or_insert_default().seccomp_profile =
+        Some(SeccompProfile { type_: SUPPLIED.to_owned(), localhost_profile: None });
 }
 
 fn check_linux(pod: &PodView<'_>, params: &Params, sink: &mut Sink) {

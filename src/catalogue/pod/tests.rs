@@ -45,7 +45,7 @@ fn findings_name_field_container_and_value() {
         ),
         (
             &HOST_NAMESPACES,
-            json!({"hostNetwork": true, "hostPID": false, "hostIPC": true, "containers": []}),
+            json!({"hostNetwork": true, "hostPID": false, "hostIPC": true, "containers": [{"name": "a"}]}),
             json!([["spec.hostNetwork", null, true], ["spec.hostIPC", null, true]]),
         ),
         (
@@ -71,7 +71,7 @@ fn findings_name_field_container_and_value() {
         ),
         (
             &HOST_PATH_VOLUMES,
-            json!({"containers": [], "volumes": [{"name": "v"},
+            json!({"containers": [{"name": "a"}], "volumes": [{"name": "v"},
                 {"name": "w", "hostPath": {"path": "/etc"}}]}),
             json!([["spec.volumes[1].hostPath.path", null, "/etc"]]),
         ),
@@ -120,7 +120,7 @@ fn findings_name_field_container_and_value() {
         ),
         (
             &SYSCTLS,
-            json!({"containers": [], "securityContext": {"sysctls": [
+            json!({"containers": [{"name": "a"}], "securityContext": {"sysctls": [
                 {"name": "net.ipv4.tcp_rmem", "value": "1"}, {"name": "kernel.msgmax", "value": "1"}]}}),
             json!([["spec.securityContext.sysctls[1].name", null, "kernel.msgmax"]]),
         ),
@@ -186,7 +186,7 @@ fn revisions_begin_and_end_at_their_version() {
     let plain = || container(Value::Null);
     let windows = |spec: Value| with(spec, "os", json!({"name": "windows"}));
     let own_users = |spec: Value| with(spec, "hostUsers", json!(false));
-    let sysctl = |name: &str| json!({"containers": [], "securityContext": {"sysctls": [{"name": name, "value": "1"}]}});
+    let sysctl = |name: &str| json!({"containers": [{"name": "a"}], "securityContext": {"sysctls": [{"name": name, "value": "1"}]}});
     let selinux = |name: &str| container(json!({"seLinuxOptions": {"type": name}}));
     let probe = json!({"containers": [{"name": "a", "livenessProbe": {"httpGet": {"port": 1, "host": "h"}}}]});
     let unmasked = || container(json!({"procMount": "Unmasked"}));
@@ -274,7 +274,7 @@ fn annotations_are_those_of_the_pod_and_of_the_template() {
 
 #[test]
 fn a_volume_of_a_restricted_type_shows_no_driver_options() {
-    let spec = json!({"containers": [], "volumes": [{"name": "ok", "image": {"reference": "r"}},
+    let spec = json!({"containers": [{"name": "a"}], "volumes": [{"name": "ok", "image": {"reference": "r"}},
         {"name": "v", "flexVolume": {"driver": "d", "options": {"password": "canary"}}},
         {"name": "w", "nfs": {"server": "s", "path": "/p"}}]});
     let expected = json!([["spec.volumes[1].flexVolume", null, {"driver": "d"}],
@@ -290,7 +290,7 @@ fn parameters_tighten() {
         params.set(spec.name, spec.parse(&value).unwrap());
         params
     };
-    let csi = json!({"spec": {"containers": [], "volumes": [{"name": "v", "csi": {"driver": "secrets.example"}}]}});
+    let csi = json!({"spec": {"containers": [{"name": "a"}], "volumes": [{"name": "v", "csi": {"driver": "secrets.example"}}]}});
     let refused = json!([["spec.volumes[0].csi.driver", null, "secrets.example"]]);
     for (drivers, expected) in
         [(json!(["secrets.example"]), json!([])), (json!(["other.example"]), refused.clone()), (json!([]), refused)]
@@ -299,7 +299,7 @@ fn parameters_tighten() {
         assert_eq!(shown(&found), expected);
     }
 
-    let user = |user: i64| json!({"spec": {"containers": [], "securityContext": {"runAsUser": user}}});
+    let user = |user: i64| json!({"spec": {"containers": [{"name": "a"}], "securityContext": {"runAsUser": user}}});
     for (min, id, refused) in [(1, 0, true), (1, 1, false), (1000, 999, true), (1000, 1000, false), (1000, 0, true)] {
         let found = findings(&RUN_AS_USER, 37, &with(&RUN_AS_USER, json!(min)), Kind::Pod, &user(id));
         assert_eq!(!found.is_empty(), refused, "minUid {min}, runAsUser {id}");
