@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use amanat::admission::{AdmissionState, Metrics, router};
-use amanat::api::CloudWorkload;
+use amanat::api::{CloudWorkload, JURISDICTION_LABEL};
 use amanat::baseline::{Effective, Mode, shipped};
 use amanat::cluster::{Index, LiveLookup, NamespaceEntry, Settings, SystemClock, World};
 use amanat::engine::Engines;
@@ -76,7 +76,10 @@ fn pod() -> Value {
             "preemptionPolicy": "PreemptLowerPriority",
             "tolerations": [
                 {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300},
-                {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}],
+                {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300},
+                {"key": "amanat.dev/data-class", "operator": "Equal", "value": "Restricted"}],
+            "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                {"matchExpressions": [{"key": JURISDICTION_LABEL, "operator": "In", "values": ["PK"]}]}]}}},
             "volumes": [{"name": "config", "configMap": {"name": "portal", "defaultMode": 420}},
                 {"name": "tmp", "emptyDir": {}}]},
         "status": {"phase": "Pending", "qosClass": "Burstable"}})

@@ -8,7 +8,7 @@ mod fixture;
 use amanat::api::Effect;
 use amanat::control::{Acceptance, Actor, Grace, Kind, Operation, Standing, Subject};
 use amanat::engine::{Engine, Request, Softened, Verdict, Want};
-use fixture::{Registry, conforming_spec, engine, governed, instant, provider};
+use fixture::{Registry, conforming_spec, engine, governed, instant, placed_spec, provider};
 use serde_json::{Value, json};
 
 /// Stands in a class, and nothing new may come in.
@@ -34,7 +34,7 @@ fn deployment(replicas: i32, spec: Value) -> Subject {
 }
 
 fn privileged() -> Value {
-    let mut spec = conforming_spec();
+    let mut spec = placed_spec();
     spec["containers"][0]["securityContext"]["privileged"] = json!(true);
     spec
 }

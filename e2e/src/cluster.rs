@@ -47,7 +47,7 @@ pub fn is_foreign() -> bool {
 impl Cluster {
     /// The cluster of `E2E_KUBECONFIG`, else a control plane of our own with ten Ready nodes.
     ///
-    /// In a foreign cluster no nodes are created and cases that need the control plane itself (its audit log, its
+    /// In a foreign cluster all nodes are labelled to be in the country, none are created, and cases that need the control plane itself (its audit log, its
     /// options, a restart, nodes with labels) are left out. Its API server must reach this machine at
     /// `E2E_WEBHOOK_HOST`; of kind that is the gateway of its Docker network.
     pub async fn start() -> Result<Self> {
@@ -70,7 +70,9 @@ impl Cluster {
             count: AtomicU32::new(0),
             folder,
         };
-        nodes::create(&cluster.client, NODES, |_| BTreeMap::new()).await?;
+        let (label, country) = nodes::IN_COUNTRY;
+        let labels = BTreeMap::from([(label.to_owned(), country.to_owned())]);
+        nodes::create(&cluster.client, NODES, |_| labels.clone()).await?;
         nodes::wait_ready(&cluster.client, NODES).await?;
         Ok(cluster)
     }
@@ -83,6 +85,12 @@ impl Cluster {
         let flat = named.kubectl(&["config", "view", "--raw", "--flatten", "--minify", "-o", "json"]).await?.ok()?;
         let admin = folder.path().join("admin.kubeconfig");
         std::fs::write(&admin, &flat).with_context(|| format!("write {}", admin.display()))?;
+        let (label, country) = nodes::IN_COUNTRY;
+        let in_country = format!("{label}={country}");
+        Tools::new(&binary, &admin, folder.path())
+            .kubectl(&["label", "nodes", "--all", "--overwrite", &in_country])
+            .await?
+            .ok()?;
         let config: Value = serde_json::from_str(&flat)?;
         let text = |pointer: &str| config.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let server = text("/clusters/0/cluster/server").context("E2E_KUBECONFIG has no server")?;

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::nodes::IN_COUNTRY;
+
 /// An image that the test values approve, pinned by digest.
 pub const IMAGE: &str =
     "registry.example.gov.pk/portal/api@sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
@@ -110,7 +112,8 @@ pub fn deployment(namespace: &str, name: &str) -> Value {
     workload("Deployment", namespace, name, &pod_spec(&container()))
 }
 
-/// A workload of one of the [`WORKLOADS`] with the given Pod spec.
+/// A workload of one of the [`WORKLOADS`] with the given Pod spec. That of a DaemonSet says that its nodes are in the
+/// country: nothing is supplied to it.
 pub fn workload(kind: &str, namespace: &str, name: &str, spec: &Value) -> Value {
     let labels = json!({"app": name});
     let template = json!({"metadata": {"labels": labels}, "spec": spec});
@@ -125,7 +128,11 @@ pub fn workload(kind: &str, namespace: &str, name: &str, spec: &Value) -> Value 
             let job = json!({"spec": {"template": once}});
             ("batch/v1", json!({"spec": {"schedule": "0 3 1 1 *", "jobTemplate": job}}))
         }
-        "DaemonSet" => ("apps/v1", json!({"spec": {"selector": selector, "template": template}})),
+        "DaemonSet" => {
+            let (label, country) = IN_COUNTRY;
+            let template = patched(template, &json!({"spec": {"nodeSelector": {label: country}}}));
+            ("apps/v1", json!({"spec": {"selector": selector, "template": template}}))
+        }
         "StatefulSet" => {
             let spec = json!({"replicas": 1, "serviceName": name, "selector": selector, "template": template});
             ("apps/v1", json!({"spec": spec}))

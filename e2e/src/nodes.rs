@@ -14,6 +14,9 @@ use crate::waiting::until;
 /// The annotation by which kwok knows its nodes, as its flag wants it.
 pub const SELECTOR: &str = "kwok.x-k8s.io/node=fake";
 
+/// The label that says that a node is in the country.
+pub const IN_COUNTRY: (&str, &str) = ("node-restriction.kubernetes.io/amanat-jurisdiction", "PK");
+
 const READY: Duration = Duration::from_secs(120);
 
 /// Creates nodes `node-0` to `node-(count-1)`, each with the labels that `labels` gives for its number.

@@ -258,7 +258,7 @@ pub struct CloudWorkloadStatus {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time::instant_option")]
     #[schemars(schema_with = "instant")]
     pub unacceptable_since: Option<Timestamp>,
-    /// `Accepted`, `ControlsApplied`, `Compliant`, `Ready`, and `Partial` when a field is not acted upon yet.
+    /// `Accepted`, `ControlsApplied`, `Schedulable`, `Compliant`, `Ready`, and `Partial` when a field is not acted upon yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,

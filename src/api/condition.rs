@@ -11,6 +11,8 @@ pub const ACCEPTED: &str = "Accepted";
 pub const CONTROLS_APPLIED: &str = "ControlsApplied";
 /// A scan found nothing failing.
 pub const COMPLIANT: &str = "Compliant";
+/// Some node takes the Pods of the class.
+pub const SCHEDULABLE: &str = "Schedulable";
 /// The provider's grade is in date.
 pub const IN_DATE: &str = "InDate";
 /// The provider's certificates and audit are current.
@@ -44,6 +46,12 @@ pub mod reason {
     pub const API_SERVER_UNKNOWN: &str = "ApiServerUnknown";
     /// An object of the same name belongs to someone else.
     pub const CONFLICT: &str = "Conflict";
+    /// A node takes the class.
+    pub const NODE_FITS: &str = "NodeFits";
+    /// No node takes the class.
+    pub const NO_NODE_FITS: &str = "NoNodeFits";
+    /// Nothing is demanded here.
+    pub const NOT_DEMANDED: &str = "NotDemanded";
     /// It decides.
     pub const IN_FORCE: &str = "InForce";
     /// An older default is in force.

@@ -5,6 +5,7 @@ pub mod image;
 pub mod network;
 pub mod placement;
 pub mod pod;
+pub mod residency;
 
 use crate::control::Control;
 
@@ -40,6 +41,7 @@ pub static ALL: &[&Control] = &[
     &pod::SYSCTLS,
     &pod::VOLUME_TYPES,
     &pod::WINDOWS_HOST_PROCESS,
+    &residency::IN_COUNTRY_SCHEDULING,
 ];
 
 /// The control of an id.
@@ -56,7 +58,7 @@ mod tests {
         assert!(ALL.is_sorted_by(|a, b| a.id < b.id));
         for control in ALL {
             let (family, name) = control.id.split_once('/').unwrap();
-            assert!(["image", "network", "placement", "pod"].contains(&family), "{}", control.id);
+            assert!(["image", "network", "placement", "pod", "residency"].contains(&family), "{}", control.id);
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{}", control.id);
         }
     }

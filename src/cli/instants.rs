@@ -17,6 +17,7 @@ use tower::ServiceExt;
 use super::check::{CheckArgs, check};
 use super::inputs::Inputs;
 use crate::admission::{self, AdmissionState, router};
+use crate::api::JURISDICTION_LABEL;
 use crate::baseline::{Effective, Mode, shipped};
 use crate::cluster::clock::ManualClock;
 use crate::cluster::{Clock, Fence, Index, LiveLookup, NamespaceEntry, Settings, World, Writer};
@@ -172,7 +173,8 @@ impl Cluster {
         let entity = object("PublicSectorEntity", "fbr", json!({"displayName": "FBR", "jurisdiction": "Federal"}));
         let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "app", "uid": "1",
             "namespace": NAMESPACE, "creationTimestamp": "2025-01-01T00:00:00Z"}});
-        let mut spec = json!({"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+        let mut spec = json!({"nodeSelector": {JURISDICTION_LABEL: "PK"},
+            "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [{"name": "app",
                 "image": format!("registry.example.gov.pk/app@sha256:{}", "0".repeat(64)),
                 "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}},

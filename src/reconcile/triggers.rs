@@ -245,6 +245,13 @@ mod tests {
     }
 
     #[test]
+    fn nodes_concern_every_declaration() {
+        let world = world(vec![workload("a", "ntc", 1, "x"), workload("b", "pta", 1, "x")]);
+        let concerned = keys(&world, &Change::Nodes, &mut Seen::default());
+        assert_eq!(names(&concerned), ["CloudWorkload a", "CloudWorkload b"]);
+    }
+
+    #[test]
     fn a_provider_that_lost_a_workload_counts_again() {
         let mut seen = Seen::default();
         let change = Change::Namespace("a".to_owned());

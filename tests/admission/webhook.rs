@@ -202,7 +202,7 @@ pub(crate) const POD: (&str, &str, &str) = ("", "Pod", "pods");
 /// A Pod that every control of Restricted accepts, what is supplied included.
 pub(crate) fn pod() -> Value {
     json!({"apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "app", "labels": {"amanat.dev/data-class": "Restricted"}}, "spec": fixture::conforming_spec()})
+        "metadata": {"name": "app", "labels": {"amanat.dev/data-class": "Restricted"}}, "spec": fixture::placed_spec()})
 }
 
 /// A Pod with an image that Restricted doesn't take.

@@ -3,10 +3,14 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use amanat::api::{CloudServiceProviderSpec, CloudWorkloadSpec, Effect, PublicSectorEntitySpec, SecurityBaselineSpec};
+use amanat::api::{
+    CloudServiceProviderSpec, CloudWorkloadSpec, Effect, JURISDICTION_LABEL, PublicSectorEntitySpec,
+    SecurityBaselineSpec,
+};
 use amanat::baseline::{Effective, Mode};
-use amanat::control::{Acceptance, Cap, Context, Governed, Lookup, Standing};
+use amanat::control::{Acceptance, Cap, Context, Governed, Lookup, Node, Standing};
 use amanat::engine::Engine;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -21,17 +25,25 @@ pub(crate) struct Registry {
     pub(crate) owner_created: Option<Timestamp>,
     /// Classes by namespace.
     pub(crate) classes: BTreeMap<String, String>,
+    pub(crate) nodes: BTreeMap<String, Arc<Node>>,
 }
 
 impl Registry {
-    /// The entity `fbr` and the provider `ntc`, accredited for everything in Pakistan.
+    /// The entity `fbr`, the provider `ntc`, accredited for everything in Pakistan, and a node there.
     pub(crate) fn usual() -> Self {
         let entity = json!({"displayName": "Federal Board of Revenue", "jurisdiction": "Federal"});
         let mut registry = Self::default();
         registry.entities.insert("fbr".to_owned(), serde_json::from_value(entity).unwrap());
         registry.providers.insert("ntc".to_owned(), provider(json!({})));
+        registry.nodes.insert("node-0".to_owned(), Arc::new(node(json!({JURISDICTION_LABEL: "PK"}), &[], true)));
         registry
     }
+}
+
+/// A node with labels, kept for classes.
+pub(crate) fn node(labels: Value, pools: &[&str], takes_pods: bool) -> Node {
+    let pools = pools.iter().map(|&pool| pool.to_owned()).collect();
+    Node { labels: serde_json::from_value(labels).unwrap(), pools, takes_pods }
 }
 
 /// A provider with some fields changed.
@@ -73,6 +85,12 @@ impl Context for Registry {
     fn owner_created(&self, _: &str, _: &OwnerReference) -> Lookup<Timestamp> {
         self.owner_created.map_or(Lookup::Unknown, Lookup::Found)
     }
+    fn node(&self, name: &str) -> Lookup<&Node> {
+        self.nodes.get(name).map_or(Lookup::Absent, |node| Lookup::Found(node))
+    }
+    fn nodes(&self) -> Lookup<&BTreeMap<String, Arc<Node>>> {
+        Lookup::Found(&self.nodes)
+    }
 }
 
 /// The shipped baseline with registries, and with some fields of its spec changed.
@@ -110,6 +128,13 @@ pub(crate) fn conforming_spec() -> Value {
             "image": format!("registry.example.gov.pk/app@sha256:{}", "0".repeat(64)),
             "resources": {"limits": {"cpu": "500m", "memory": "256Mi"}},
             "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}}}]})
+}
+
+/// The same, and what is supplied to a Pod that is made, but for its label and toleration.
+pub(crate) fn placed_spec() -> Value {
+    let mut spec = conforming_spec();
+    spec["nodeSelector"] = json!({JURISDICTION_LABEL: "PK"});
+    spec
 }
 
 /// An instant of 2026.

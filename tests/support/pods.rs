@@ -7,12 +7,20 @@ use serde_json::{Value, json};
 
 use crate::fixture::conforming_spec;
 
+const PLACE: &str = "node-restriction.kubernetes.io/amanat-jurisdiction";
+
 /// A change of a Pod's spec by JSON pointer.
 type Fault = (&'static str, Value);
 
 /// What is stirred in: at least one fault for each control of Pods, and some that are none.
 pub(crate) fn faults() -> Vec<Fault> {
     let first = "/containers/0/securityContext";
+    let required = |terms: Value| {
+        let required = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}});
+        json!({"nodeAffinity": required})
+    };
+    let here = json!({"matchExpressions": [{"key": PLACE, "operator": "In", "values": ["PK"]}]});
+    let by_name = json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["nowhere"]}]});
     let mut faults = vec![
         ("/hostNetwork", json!(true)),
         ("/hostPID", json!(true)),
@@ -41,6 +49,22 @@ pub(crate) fn faults() -> Vec<Fault> {
         ("/containers/0/resources", Value::Null),
         ("/containers/0/resources", json!({"limits": {"cpu": 0}, "requests": {"memory": "64Mi"}})),
         ("/containers/0/resources", json!({"limits": {"cpu": "17", "memory": "1Ti"}, "requests": {"cpu": "-1"}})),
+        ("/nodeName", json!("nowhere")),
+        ("/nodeSelector", json!({PLACE: "PK", "zone": "a"})),
+        ("/nodeSelector", json!({PLACE: "AE"})),
+        ("/affinity", json!({})),
+        ("/affinity", json!({"podAffinity": {}, "nodeAffinity": {}})),
+        ("/affinity", required(json!([]))),
+        (
+            "/affinity",
+            required(json!([here, {}, {"matchExpressions": [{"key": "zone", "operator": "Exists"}]}, by_name])),
+        ),
+        (
+            "/affinity",
+            required(json!([{"matchExpressions": [{"key": PLACE, "operator": "In", "values": ["PK", "AE"]}]}])),
+        ),
+        ("/tolerations", json!([{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}])),
+        ("/tolerations", json!([{"operator": "Exists"}, {"key": "amanat.dev/data-class", "value": "Open"}])),
         ("/initContainers", json!([{"name": "init", "image": "busybox"}])),
         ("/initContainers", json!([{"name": "side", "image": "busybox", "restartPolicy": "Always"}])),
     ];

@@ -9,6 +9,7 @@ use e2e::amanat::{Amanat, CLASS_LABEL};
 use e2e::case::{Case, Suite};
 use e2e::manifests::{self, patched};
 use e2e::net;
+use e2e::nodes::IN_COUNTRY;
 use futures::future::try_join_all;
 use futures::stream;
 use http_body_util::{BodyExt, StreamBody};
@@ -50,9 +51,10 @@ pub(crate) async fn addresses(amanat: &Amanat) -> Vec<String> {
 async fn bodies(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
     let namespace = given::built(&amanat, "hostile").await?;
-    // Nothing has given it the class label, as the mutating entry would have.
+    // Nothing has given it the class label and its place, as the mutating entry would have.
     let labelled = json!({"request": {"object": {"metadata": {"labels": {CLASS_LABEL: "Restricted"}}}}});
-    let whole = patched(review(&namespace, &given::conforming()), &labelled).to_string();
+    let placed = patched(given::conforming(), &json!({"nodeSelector": {IN_COUNTRY.0: IN_COUNTRY.1}}));
+    let whole = patched(review(&namespace, &placed), &labelled).to_string();
     let truncated = whole.get(..whole.len() / 2).unwrap_or_default().to_owned();
     let older = whole.replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1");
     let other = whole.replace("AdmissionReview", "SubjectAccessReview");

@@ -30,6 +30,7 @@ mod resource_bounds;
 mod rollout;
 mod says;
 mod self_protection;
+mod supply;
 mod suspension;
 mod updates;
 mod yaml;
@@ -55,6 +56,7 @@ pub(crate) fn all() -> Vec<Case> {
         hostile_bytes::cases(),
         pod_security::cases(),
         resource_bounds::cases(),
+        supply::cases(),
         order::cases(),
         rollout::cases(),
         outage::cases(),

@@ -7,6 +7,7 @@ pub mod build;
 pub mod kept;
 pub mod labels;
 mod policies;
+mod schedulable;
 pub mod status;
 
 use std::time::Duration;
@@ -85,7 +86,7 @@ pub async fn reconcile(reconciler: &Reconciler, namespace: &str) -> Result<Optio
             let note = format!("{what}: changed by someone, and as it should be again");
             reconciler.tell(workload.object_ref(&()), Happened::Healed, "Healed", note).await;
         }
-        let status = status::status(workload, engine, &standing, &applied, now);
+        let status = status::status(workload, engine, &standing, &applied, &context, now);
         write_status(reconciler, namespace, workload, status).await?;
     }
     let in_the_way = !(applied.failures.is_empty() && applied.conflicts.is_empty());

@@ -5,11 +5,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::applied::controls_applied;
 use super::apply::Applied;
+use super::schedulable::schedulable;
 use crate::api::cloud_workload::{BaselineRef, Capped};
-use crate::api::condition::{self, ACCEPTED, COMPLIANT, CONTROLS_APPLIED, READY, State, reason};
+use crate::api::condition::{self, ACCEPTED, COMPLIANT, CONTROLS_APPLIED, READY, SCHEDULABLE, State, reason};
 use crate::api::{CloudWorkload, CloudWorkloadStatus, inert_fields_of_cloud_workload};
 use crate::catalogue;
-use crate::control::{Acceptance, Finding, Governed, Kind, Regime, Standing};
+use crate::control::{Acceptance, Context, Finding, Governed, Kind, Regime, Standing};
 use crate::engine::Engine;
 use crate::reconcile::conditions::{Conditions, whole_seconds};
 
@@ -34,8 +35,9 @@ pub fn without_baseline(workload: &CloudWorkload, now: Timestamp) -> CloudWorklo
     let previous = workload.status.clone().unwrap_or_default();
     let message = "no SecurityBaseline is in force: create one with spec.default: true, or see why the one there is does \
                    not compile";
-    let nothing = |state: State| Outcome::new(state, reason::NO_BASELINE, message);
-    let conditions = conditions(workload, &nothing(State::Unknown), &nothing(State::Unknown), now);
+    let nothing = || Outcome::new(State::Unknown, reason::NO_BASELINE, message);
+    let unknown = [(); 3].map(|()| nothing());
+    let conditions = conditions(workload, &unknown, now);
     CloudWorkloadStatus { observed_generation: workload.metadata.generation, conditions, ..previous }
 }
 
@@ -45,6 +47,7 @@ pub fn status(
     engine: &Engine,
     standing: &Standing,
     applied: &Applied,
+    context: &dyn Context,
     now: Timestamp,
 ) -> CloudWorkloadStatus {
     let previous = workload.status.clone().unwrap_or_default();
@@ -54,6 +57,10 @@ pub fn status(
     let applied = match (&accepted.state, governed) {
         (_, Some(governed)) => controls_applied(engine, governed, applied),
         (_, None) => Outcome::new(false, accepted.reason, "nothing is built before the declaration is accepted"),
+    };
+    let schedulable = match governed {
+        Some(governed) => schedulable(engine, governed, context),
+        None => Outcome::new(State::Unknown, accepted.reason, "no class holds before the declaration is accepted"),
     };
     let since = governed.and_then(|governed| class_since(workload, &previous, regime, governed.rank, now));
     CloudWorkloadStatus {
@@ -72,15 +79,20 @@ pub fn status(
         unacceptable_since: governed
             .filter(|governed| !governed.acceptance.accepted())
             .map(|_| previous.unacceptable_since.unwrap_or_else(|| whole_seconds(now))),
-        conditions: conditions(workload, &accepted, &applied, now),
+        conditions: conditions(workload, &[accepted, applied, schedulable], now),
     }
 }
 
-fn conditions(workload: &CloudWorkload, accepted: &Outcome, applied: &Outcome, now: Timestamp) -> Vec<Condition> {
+fn conditions(
+    workload: &CloudWorkload,
+    [accepted, applied, schedulable]: &[Outcome; 3],
+    now: Timestamp,
+) -> Vec<Condition> {
     let previous = workload.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let mut conditions = Conditions::new(previous, workload.metadata.generation, whole_seconds(now));
     conditions.set(ACCEPTED, accepted.state, accepted.reason, &accepted.message);
     conditions.set(CONTROLS_APPLIED, applied.state, applied.reason, &applied.message);
+    conditions.set(SCHEDULABLE, schedulable.state, schedulable.reason, &schedulable.message);
     match condition::find(previous, COMPLIANT) {
         Some(scanned) if scanned.reason != reason::NOT_SCANNED => {
             conditions.set(COMPLIANT, State::of(&scanned.status), &scanned.reason, &scanned.message);
@@ -171,7 +183,7 @@ mod tests {
     use super::*;
     use crate::api::{CloudWorkloadSpec, Effect};
     use crate::baseline::{self, Effective, Mode};
-    use crate::control::{Cap, FieldPath};
+    use crate::control::{Cap, FieldPath, Nothing};
 
     const CREATED: &str = "2026-01-01T00:00:00Z";
 
@@ -300,7 +312,7 @@ mod tests {
             ("default", Standing::Undeclared, Applied::nothing(), "False Invalid", "False Invalid", "False Invalid"),
         ];
         for (what, standing, applied, accepted, controls, ready) in table {
-            let status = status(&workload(None), &engine, &standing, &applied, at("2026-02-01T00:00:00Z"));
+            let status = status(&workload(None), &engine, &standing, &applied, &Nothing, at("2026-02-01T00:00:00Z"));
             let found = [ACCEPTED, CONTROLS_APPLIED, READY, COMPLIANT].map(|kind| said(&status, kind));
             assert_eq!(found, [accepted, controls, ready, "Unknown NotScanned"], "{what}");
             assert_eq!(status.observed_generation, Some(4), "{what}");
@@ -312,10 +324,11 @@ mod tests {
     fn nothing_changes_while_nothing_changes() {
         let engine = engine();
         let standing = Standing::Governed(Governed { acceptance: refused(), ..governed(&engine, "Restricted") });
-        let first = status(&workload(None), &engine, &standing, &built(), at("2026-02-01T00:00:00.123Z"));
+        let first = status(&workload(None), &engine, &standing, &built(), &Nothing, at("2026-02-01T00:00:00.123Z"));
         let written: CloudWorkloadStatus = serde_json::from_value(serde_json::to_value(&first).unwrap()).unwrap();
         assert_eq!(first, written);
-        let again = status(&workload(Some(written)), &engine, &standing, &built(), at("2026-03-01T00:00:00Z"));
+        let again =
+            status(&workload(Some(written)), &engine, &standing, &built(), &Nothing, at("2026-03-01T00:00:00Z"));
         assert_eq!(first, again);
     }
 
@@ -325,7 +338,7 @@ mod tests {
         let now = at("2026-02-01T00:00:00Z");
         let of = |previous: Option<CloudWorkloadStatus>, class: &str, acceptance: Acceptance| {
             let standing = Standing::Governed(Governed { acceptance, ..governed(&engine, class) });
-            status(&workload(previous), &engine, &standing, &built(), now)
+            status(&workload(previous), &engine, &standing, &built(), &Nothing, now)
         };
         let recorded = |class: &str, since: &str| {
             let class_since = Some(at(since));
@@ -356,7 +369,7 @@ mod tests {
         let cap = Some(Cap { effect: Effect::Warn, until });
         let standing = Standing::Governed(Governed { cap, ..governed(&engine, "Restricted") });
         let applied = Applied { policies: Policies::NotDenied(Effect::Warn), ..Applied::nothing() };
-        let status = status(&workload(None), &engine, &standing, &applied, at("2026-02-01T00:00:00Z"));
+        let status = status(&workload(None), &engine, &standing, &applied, &Nothing, at("2026-02-01T00:00:00Z"));
         let capped = |id: &str| status.capped.iter().find(|capped| capped.control == id);
         let of_pods = capped("pod/privileged").unwrap();
         assert_eq!((of_pods.effect, of_pods.cap, of_pods.until), (Effect::Deny, Effect::Warn, until));

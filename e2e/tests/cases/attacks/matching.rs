@@ -127,12 +127,17 @@ async fn a07(suite: Arc<Suite>) -> Result<()> {
 /// A binding carries no spec: what it binds was judged when it was made, and so is what names its node itself.
 async fn a10(suite: Arc<Suite>) -> Result<()> {
     let (amanat, namespace, tenant) = tenant_of(&suite, "a10").await?;
-    let names = amanat.tools().kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).await?.ok()?;
-    let spec = |image: &str| patched(spec_with_image(image), &json!({"nodeName": names}));
+    let ready = e2e::nodes::ready(amanat.cluster().client()).await?;
+    let node = ready.first().context("no node is Ready")?;
+    let spec = |image: &str| patched(spec_with_image(image), &json!({"nodeName": node}));
     for kind in ["Pod", "Deployment"] {
         dry(&tenant, &workload(kind, &namespace, "one", &spec(IMAGE))).await?.ok()?;
         let refused = dry(&tenant, &workload(kind, &namespace, "one", &spec(UNPINNED))).await?;
         refused_by(refused, "governed", &["image/digest-pinned"]).with_context(|| kind)?;
+        let nowhere = patched(spec(IMAGE), &json!({"nodeName": "of-an-attacker"}));
+        let refused = dry(&tenant, &workload(kind, &namespace, "one", &nowhere)).await?;
+        refused_by(refused, "governed", &["residency/in-country-scheduling", "of-an-attacker"])
+            .with_context(|| kind)?;
     }
     Ok(())
 }

@@ -1,0 +1,222 @@
+//! What is supplied to Pods that are made, and where they may run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::amanat::{Amanat, CLASS_LABEL};
+use e2e::case::{Case, Suite};
+use e2e::cluster::{Cluster, NODES};
+use e2e::manifests::{deployment, patched, workload};
+use e2e::nodes::{self, IN_COUNTRY};
+use e2e::waiting::until;
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::{Value, json};
+
+use super::given;
+use super::says::{dry, refused_by, says};
+
+const SOON: Duration = Duration::from_secs(60);
+const CONTROL: &str = "residency/in-country-scheduling";
+const TERMS: &str = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("supply: what is bare is supplied, and what is complete costs one call", bare_and_complete)
+            .on_own_cluster(),
+        Case::new("residency: a DaemonSet says where it runs, and its Pods are judged by their nodes", daemon_set),
+        Case::new("residency: nodes that are named, and taints that are tolerated", named_and_tolerated),
+        Case::new("residency: no node takes the class, until one is labelled", schedulable).alone(),
+    ]
+}
+
+async fn bare_and_complete(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let (cluster, tools) = (amanat.cluster(), amanat.tools());
+    let namespace = given::built(&amanat, "supplied").await?;
+    let mark = cluster.audit_mark()?;
+    tools.create(&deployment(&namespace, "bare").to_string()).await?.ok()?;
+    given::available(cluster, &namespace, "bare").await?;
+    let made = only_pod(cluster, &namespace).await?;
+    let (label, country) = IN_COUNTRY;
+    let term = json!([{"matchExpressions": [{"key": label, "operator": "In", "values": [country]}]}]);
+    ensure!(made.pointer(TERMS) == Some(&term), "the Pod is {made}");
+    let own = json!({"key": CLASS_LABEL, "operator": "Equal", "value": "Restricted"});
+    let tolerations = made.pointer("/spec/tolerations").and_then(Value::as_array).context("no tolerations")?;
+    ensure!(tolerations.contains(&own), "the Pod is {made}");
+    ensure!(supplied(cluster, mark, &namespace).await?, "nobody was asked to supply the Pod");
+
+    let labels = made.pointer("/metadata/labels").context("no labels")?;
+    let mut spec = made.get("spec").cloned().context("no spec")?;
+    spec.as_object_mut().context("no spec")?.remove("nodeName");
+    let complete = patched(workload("Pod", &namespace, "complete", &spec), &json!({"metadata": {"labels": labels}}));
+    let placed = json!({"spec": {"affinity": null, "nodeSelector": {label: country}}});
+    let by_selector = patched(patched(complete.clone(), &json!({"metadata": {"name": "by-selector"}})), &placed);
+    let table = [
+        (complete.clone(), "complete", false),
+        (by_selector, "by-selector", false),
+        (
+            patched(complete.clone(), &json!({"metadata": {"name": "unplaced"}, "spec": {"affinity": null}})),
+            "unplaced",
+            true,
+        ),
+        (
+            patched(complete, &json!({"metadata": {"name": "intolerant"}, "spec": {"tolerations": null}})),
+            "intolerant",
+            true,
+        ),
+    ];
+    for (pod, name, expected) in table {
+        let mark = cluster.audit_mark()?;
+        dry(&tools, &pod).await?.ok().with_context(|| name)?;
+        let asked = supplied(cluster, mark, &namespace).await?;
+        ensure!(asked == expected, "{name}: whether anybody was asked to supply it is {asked}");
+    }
+    Ok(())
+}
+
+/// The one Pod of a namespace.
+async fn only_pod(cluster: &Cluster, namespace: &str) -> Result<Value> {
+    let pods = Api::<Pod>::namespaced(cluster.client().clone(), namespace).list(&ListParams::default()).await?.items;
+    let [pod] = pods.as_slice() else { anyhow::bail!("there are {} Pods in {namespace}", pods.len()) };
+    Ok(serde_json::to_value(pod)?)
+}
+
+/// Whether the API server asked for a supply when it made a Pod since the mark, as its audit log has it.
+async fn supplied(cluster: &Cluster, mark: usize, namespace: &str) -> Result<bool> {
+    until(SOON, format!("the creation of a Pod in {namespace} to be logged"), async || {
+        let events = cluster.audit_since(mark)?;
+        let text = |event: &Value, pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let created = events.iter().find(|event| {
+            text(event, "/verb").as_deref() == Some("create")
+                && text(event, "/objectRef/resource").as_deref() == Some("pods")
+                && text(event, "/objectRef/namespace").as_deref() == Some(namespace)
+                && text(event, "/objectRef/subresource").is_none()
+                && event.pointer("/responseStatus/code").and_then(Value::as_u64) == Some(201)
+        });
+        let annotations = created.context("it isn't")?.get("annotations").and_then(Value::as_object);
+        let mutation = |(key, value): (&String, &Value)| {
+            key.starts_with("mutation.webhook.admission.k8s.io/")
+                && value.to_string().contains("supply.webhook.amanat.dev")
+        };
+        Ok(annotations.is_some_and(|annotations| annotations.iter().any(mutation)))
+    })
+    .await
+}
+
+async fn daemon_set(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let (cluster, tools) = (amanat.cluster(), amanat.tools());
+    let namespace = given::built(&amanat, "daemons").await?;
+    let says_it = workload("DaemonSet", &namespace, "collector", &given::conforming());
+    let silent = patched(says_it.clone(), &json!({"spec": {"template": {"spec": {"nodeSelector": null}}}}));
+    let line = format!("[Restricted] {CONTROL}: spec.template{}: ", TERMS.replace('/', "."));
+    refused_by(dry(&tools, &silent).await?, "governed", &[&line, "may be scheduled to nodes outside of PK"])?;
+    tools.create(&says_it.to_string()).await?.ok()?;
+    let sets = Api::<DaemonSet>::namespaced(cluster.client().clone(), &namespace);
+    let in_country = nodes::ready(cluster.client()).await?.len();
+    until(SOON, "the DaemonSet to run on every node", async || {
+        let status = sets.get("collector").await?.status.unwrap_or_default();
+        let ready = usize::try_from(status.number_ready)?;
+        ensure!(ready == in_country && ready >= NODES.min(in_country), "{ready} of {in_country} are ready");
+        Ok(())
+    })
+    .await?;
+    let pods = Api::<Pod>::namespaced(cluster.client().clone(), &namespace).list(&ListParams::default()).await?;
+    for pod in pods {
+        let pod = serde_json::to_value(pod)?;
+        let expressions = pod.pointer(&format!("{TERMS}/0/matchExpressions"));
+        ensure!(expressions.is_none(), "something was supplied to a Pod of a DaemonSet: {pod}");
+    }
+    Ok(())
+}
+
+/// A node that no kubelet keeps, in another country, while the case runs.
+async fn abroad(amanat: &Amanat, name: &str) -> Result<()> {
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {IN_COUNTRY.0: "AE"}}});
+    amanat.tools().apply(&node.to_string()).await?.ok().map(|_| ())
+}
+
+async fn named_and_tolerated(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let namespace = given::built(&amanat, "named").await?;
+    let node = format!("{namespace}-abroad");
+    abroad(&amanat, &node).await?;
+    let tried = placed(&amanat, &namespace, &node).await;
+    amanat.tools().kubectl(&["delete", "node", &node]).await?.ok()?;
+    tried
+}
+
+async fn placed(amanat: &Amanat, namespace: &str, node: &str) -> Result<()> {
+    let tools = amanat.tools();
+    let with = |kind: &str, more: &Value| workload(kind, namespace, "one", &patched(given::conforming(), more));
+    let direct = json!({"nodeName": node});
+    let term = json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]});
+    let required = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}});
+    let owner = json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "u", "controller": true});
+    let by_term = patched(
+        with("Pod", &json!({"affinity": {"nodeAffinity": required}})),
+        &json!({"metadata": {"ownerReferences": [owner]}}),
+    );
+    let foreign = "amanat-jurisdiction is AE, and only PK is allowed";
+    until(SOON, "the node to be known", async || {
+        refused_by(dry(&tools, &with("Pod", &direct)).await?, "governed", &["spec.nodeName: ", foreign])
+    })
+    .await?;
+    let of_template = ["spec.template.spec.nodeName: ", foreign];
+    refused_by(dry(&tools, &with("Deployment", &direct)).await?, "governed", &of_template)?;
+    refused_by(dry(&tools, &by_term).await?, "governed", &["nodeSelectorTerms[0].matchFields[0]: ", foreign])?;
+    let ready = nodes::ready(amanat.cluster().client()).await?;
+    let home = json!({"nodeName": ready.first().context("no node is Ready")?});
+    dry(&tools, &with("Pod", &home)).await?.ok()?;
+
+    let (label, _) = IN_COUNTRY;
+    let elsewhere = json!({"nodeSelector": {label: "AE"}});
+    let every = json!({"tolerations": [{"operator": "Exists"}]});
+    let other = json!({"tolerations": [{"key": CLASS_LABEL, "value": "Secret", "effect": "NoSchedule"}]});
+    for kind in ["Pod", "Deployment", "CronJob"] {
+        for (more, said) in
+            [(&elsewhere, "only PK is allowed"), (&every, "tolerates every taint"), (&other, "another class")]
+        {
+            let tried = dry(&tools, &with(kind, more)).await?;
+            refused_by(tried, "governed", &[CONTROL, said]).with_context(|| format!("a {kind} with {more}"))?;
+        }
+    }
+    Ok(())
+}
+
+async fn schedulable(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let namespace = given::built(&amanat, "unplaced").await?;
+    amanat.wait_condition(&namespace, "Schedulable", "True").await?;
+    let (label, country) = IN_COUNTRY;
+    let tools = amanat.tools();
+    tools.kubectl(&["label", "nodes", "--all", &format!("{label}-")]).await?.ok()?;
+    let tried = without_a_node(&amanat, &namespace).await;
+    tools.kubectl(&["label", "nodes", "--all", "--overwrite", &format!("{label}={country}")]).await?.ok()?;
+    tried
+}
+
+async fn without_a_node(amanat: &Amanat, namespace: &str) -> Result<()> {
+    let (cluster, tools) = (amanat.cluster(), amanat.tools());
+    let (reason, message) = amanat.wait_condition(namespace, "Schedulable", "False").await?;
+    ensure!(reason == "NoNodeFits", "it is {reason}");
+    amanat.wait_condition(namespace, "Ready", "True").await?;
+    let applied = tools.apply(&deployment(namespace, "waiting").to_string()).await?;
+    says(&applied.stderr, &["Warning: no node takes class Restricted: kubectl label node NAME ", "=PK"])?;
+    applied.ok()?;
+
+    // The command is run as it is told.
+    let (_, command) = message.split_once("kubectl ").with_context(|| message.clone())?;
+    let ready = nodes::ready(cluster.client()).await?;
+    let command = command.replace("NAME", ready.first().context("no node is Ready")?);
+    tools.kubectl(&command.split_whitespace().collect::<Vec<_>>()).await?.ok()?;
+    amanat.wait_condition(namespace, "Schedulable", "True").await?;
+    given::available(cluster, namespace, "waiting").await?;
+    let again = dry(&tools, &deployment(namespace, "another")).await?;
+    ensure!(!again.stderr.contains("no node takes"), "it is still warned of: {}", again.stderr);
+    again.ok().map(|_| ())
+}
