@@ -98,6 +98,21 @@ pub(crate) async fn killed_pods_come_back(cluster: &Cluster, namespace: &str) ->
     .await
 }
 
+/// Waits until a Deployment's ReplicaSet says that it gets no Pod, and why.
+pub(crate) async fn refused_pods(cluster: &Cluster, namespace: &str, name: &str, why: &str) -> Result<()> {
+    let deployments = Api::<Deployment>::namespaced(cluster.client().clone(), namespace);
+    until(SOON, format!("no Pod for Deployment {namespace}/{name}"), async || {
+        let conditions = deployments.get(name).await?.status.and_then(|status| status.conditions).unwrap_or_default();
+        let failure = conditions.iter().find(|condition| condition.type_.as_deref() == Some("ReplicaFailure"));
+        let message = failure.and_then(|failure| failure.message.as_deref());
+        ensure!(message.is_some_and(|message| message.contains(why)), "it says {message:?}");
+        let left = pods(cluster, namespace).await?;
+        ensure!(left == 0, "{left} Pods are there");
+        Ok(())
+    })
+    .await
+}
+
 /// The names of the Pods that run and stay.
 async fn running(cluster: &Cluster, namespace: &str) -> Result<Vec<String>> {
     let pods = Api::<Pod>::namespaced(cluster.client().clone(), namespace);
