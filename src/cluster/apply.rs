@@ -248,6 +248,18 @@ mod tests {
         assert!(!sent.get(), "what it waited for came while the process stood still, and it went on");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_write_is_waited_for_as_long_as_this_replica_leads_and_never_for_long() {
+        for (passed, waits) in [(7, 3), (0, LONGEST_WRITE.as_secs())] {
+            let (writer, _, clock, _server) = writer(true);
+            clock.advance(Duration::from_secs(passed));
+            let since = tokio::time::Instant::now();
+            let written = writer.within(std::future::pending::<kube::Result<()>>()).await;
+            assert_eq!(written.unwrap_err().category(), "deadline");
+            assert_eq!(since.elapsed().as_secs(), waits, "with {} s left", 10 - passed);
+        }
+    }
+
     #[tokio::test]
     async fn a_status_is_written_only_when_it_changed_and_to_that_very_object() {
         let (writer, api, _, mut server) = writer(true);

@@ -98,6 +98,9 @@ mod tests {
         assert_eq!(at(&new, 14), both);
         assert_eq!(at(&new, 15), new.ca);
         assert_eq!(at(&old, 16), join([old.ca.as_slice(), new.ca.as_slice()]), "and back again");
+        let years = now().saturating_add(jiff::SignedDuration::from_hours(3 * 365 * 24)).unwrap();
+        let late = folder.take(new.clone(), years, Duration::from_secs(17), keep);
+        assert_eq!(late.bundle, new.ca, "one that has ended is kept by nobody");
     }
 
     #[tokio::test]

@@ -199,3 +199,84 @@ impl Known {
         self.inner().published.values().next_back().map(|published| published.reference.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::clock::ManualClock;
+
+    const KINDS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+
+    fn names() -> Vec<String> {
+        vec!["a.example".to_owned()]
+    }
+
+    fn known() -> (Known, Arc<ServedCertificate>) {
+        let (clock, served) = (ManualClock::at("2026-01-01T00:00:00Z"), Arc::new(ServedCertificate::default()));
+        (Known::new(names(), &Lifetimes::default(), Arc::new(clock), Arc::clone(&served)), served)
+    }
+
+    fn certificate() -> Certificate {
+        Certificate::make(&names(), "2026-01-01T00:00:00Z".parse().unwrap()).unwrap()
+    }
+
+    fn offer(certificate: &Certificate) -> Offer {
+        Offer { certificate: certificate.clone(), bundle: certificate.ca.clone() }
+    }
+
+    fn published<const N: usize>(bundles: [&[u8]; N]) -> Option<Published> {
+        Some(Published { bundles: bundles.map(<[u8]>::to_vec).into(), ..Published::default() })
+    }
+
+    #[test]
+    fn what_the_api_server_trusts_is_served_until_it_trusts_what_is_offered() {
+        let (known, served) = known();
+        let (old, new) = (certificate(), certificate());
+        known.offer(offer(&old));
+        known.observe(KINDS[0], published([&old.ca]));
+        known.offer(offer(&new));
+        assert!(*served.current().unwrap() == old);
+        known.observe(KINDS[0], published([&[old.ca.as_slice(), &new.ca].concat()]));
+        assert!(*served.current().unwrap() == new);
+        known.offer(offer(&old));
+        known.observe(KINDS[0], published([b"neither"]));
+        known.offer(offer(&new));
+        assert!(*served.current().unwrap() == new, "where nothing is trusted, what is offered is served");
+    }
+
+    #[test]
+    fn every_entry_of_every_configuration_counts() {
+        let certificate = certificate();
+        let right = certificate.ca.as_slice();
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        // Before it in order, and behind it.
+        for wrong in [b"".as_slice(), b"~"] {
+            for [first, second] in [KINDS, [KINDS[1], KINDS[0]]] {
+                let (known, _) = known();
+                known.offer(offer(&certificate));
+                known.confirm(Duration::ZERO);
+                known.observe(first, published([right]));
+                known.observe(second, published([right]));
+                assert!(known.everywhere(|bundle| bundle == right) && known.trusted_everywhere(&certificate, now));
+                assert_eq!(known.reasons(), [] as [&str; 0]);
+                known.observe(second, published([right, wrong]));
+                assert!(!known.everywhere(|bundle| bundle == right) && !known.trusted_everywhere(&certificate, now));
+                assert!(known.reasons()[0].contains(second), "{:?}", known.reasons());
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_configuration_is_for_a_certificate_that_verifies_and_one_that_is_there_is_kept() {
+        let (known, _) = known();
+        let (certificate, other) = (certificate(), certificate());
+        known.confirm(Duration::ZERO);
+        known.offer(Offer { bundle: other.ca.clone(), ..offer(&certificate) });
+        assert_eq!(known.bundle(), None);
+        known.observe(KINDS[0], published([b""]));
+        assert_eq!(known.bundle(), Some(other.ca));
+        known.observe(KINDS[0], None);
+        known.offer(offer(&certificate));
+        assert_eq!(known.bundle(), Some(certificate.ca));
+    }
+}

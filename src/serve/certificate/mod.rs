@@ -185,6 +185,36 @@ mod tests {
     }
 
     #[test]
+    fn in_each_step_what_may_still_be_served_is_trusted() {
+        let lifetimes = Lifetimes::default();
+        let made = make();
+        let announced = made.announced(now(), &lifetimes).unwrap();
+        let promoted = announced.promoted(&names(), now(), &lifetimes).unwrap();
+        let again = promoted.announced(now(), &lifetimes).unwrap();
+        let third = again.promoted(&names(), now(), &lifetimes).unwrap();
+        let [first, second, last] = [&made, &promoted, &third].map(|material| material.certificate().ca.as_slice());
+        let table = [
+            ("made", &made, vec![first]),
+            ("announced", &announced, vec![first, second]),
+            ("promoted", &promoted, vec![second, first]),
+            ("promoted while one was still trusted", &third, vec![last, second, first]),
+            ("retired", &third.retired(), vec![last]),
+        ];
+        for (what, material, trusted) in table {
+            let bundle = trusted.concat();
+            assert_eq!(material.bundle(), bundle, "{what}");
+            let signed = material.signed(&names(), now(), &lifetimes).unwrap();
+            assert_eq!(signed.bundle(), bundle, "{what}, with a new leaf");
+            assert!(signed.certificate() != material.certificate() && signed.follows(material), "{what}");
+            assert_eq!(signed.turn(), material.turn(), "{what}");
+        }
+        assert!(promoted.follows(&announced) && third.follows(&again));
+        assert!(!promoted.follows(&made) && !make().follows(&made));
+        assert_eq!(announced.turn(), made.turn());
+        assert!(promoted.turn() != announced.turn() && promoted.turn() != promoted.retired().turn());
+    }
+
+    #[test]
     fn a_secret_that_is_no_certificate_says_what_is_missing() {
         let (made, other) = (make(), make());
         let with = |key: &str, value: &[u8]| {

@@ -95,3 +95,48 @@ pub(super) fn verify(chain: &[u8], bundle: &[u8], names: &[String], now: Timesta
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::super::{Lifetimes, Material};
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
+    }
+
+    fn named(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_chain_holds_for_every_name_while_it_and_its_ca_are_valid() {
+        let lifetimes = Lifetimes { ca: SignedDuration::from_secs(1_000), leaf: SignedDuration::from_secs(300) };
+        let both = named(&["a.example", "b.example"]);
+        let made = Material::make(&both, at(0), &lifetimes).unwrap();
+        let last = made.signed(&both, at(800), &lifetimes).unwrap();
+        let verified = |material: &Material, names: &[&str], seconds| {
+            verify(material.certificate().chain(), &material.certificate().ca, &named(names), at(seconds))
+        };
+        assert_eq!(verified(&made, &["a.example", "b.example"], 0), Ok(()));
+        for names in [["a.example", "c.example"], ["c.example", "a.example"]] {
+            assert_eq!(verified(&made, &names, 0), Err(Unverified::Name("c.example".to_owned())));
+        }
+        assert_eq!(verified(&made, &["a.example"], 299), Ok(()));
+        assert!(matches!(verified(&made, &["a.example"], 300), Err(Unverified::Chain(_))));
+        assert_eq!(verified(&last, &["a.example"], 999), Ok(()));
+        assert_eq!(verified(&last, &["a.example"], 1_000), Err(Unverified::NoAnchor));
+        assert_eq!(verify(b"", &made.bundle(), &both, at(0)), Err(Unverified::NoChain));
+        assert_eq!(verify(made.certificate().chain(), b"", &both, at(0)), Err(Unverified::NoAnchor));
+    }
+
+    #[test]
+    fn the_last_second_of_a_certificate_counts_and_its_end_does_not() {
+        let made = Material::make(&named(&["a.example"]), at(0), &Lifetimes::default()).unwrap();
+        let leaf = made.leaf_validity();
+        assert!(leaf.holds(leaf.from) && leaf.holds(leaf.until - SignedDuration::from_secs(1)));
+        assert!(!leaf.holds(leaf.from - SignedDuration::from_secs(1)) && !leaf.holds(leaf.until));
+    }
+}

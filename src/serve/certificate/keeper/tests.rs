@@ -70,6 +70,8 @@ async fn turns(
             let sent = sent.collect_bytes().await.unwrap();
             let configuration = parts.uri.path().contains("webhookconfigurations");
             let (code, body) = if configuration { absent() } else { answers.next().unwrap() };
+            // Whoever has read a Secret has read a configuration that is no older.
+            assert!(!configuration || !asked.is_empty(), "a configuration was read before the Secret");
             if !configuration {
                 let asking = format!("{} {}", parts.method, parts.uri.path());
                 asked.push((asking, serde_json::from_slice(&sent).unwrap_or(Value::Null)));
