@@ -64,7 +64,7 @@ pub const ATTACKS: &[Attack] = &[
         Who::Tenant,
         &["a06_older_versions_of_a_kind"],
         Partly(
-            "no API server of a supported version serves one, so the webhook's part is the subscription to equivalent versions; the command line reads them",
+            "the API server of the tests serves what is subscribed to in one version only, so the webhook's part is the subscription to equivalent versions; the command line reads older ones",
         ),
     ),
     attack(
@@ -94,17 +94,19 @@ pub const ATTACKS: &[Attack] = &[
         "A shell or a tunnel into a Pod of a high class, by exec, attach or portforward",
         Who::Tenant,
         &[],
-        Later("no control judges connections yet; roles are what keeps people out"),
+        Later(
+            "nothing could be let in again: the control on it needs grants for emergencies, which are not built yet; roles are what keeps people out",
+        ),
     ),
     attack('a', 10, "A node named by the Pod, or bound to it", Who::Tenant, &["a10_a_node_named_directly"], Held),
     attack(
         'a',
         11,
-        "A mirror Pod, and static Pods behind it",
+        "The annotation of a mirror Pod on one's own, and static Pods that a kubelet shows as such",
         Who::NamespaceAdmin,
-        &["a11_the_annotation_of_a_mirror_pod"],
+        &["a11_mirror_pods_of_kubelets_and_of_others"],
         Partly(
-            "a kubelet runs its static Pods whatever an API server says; they can only be reported, and reports are not built yet",
+            "a kubelet runs its static Pods whatever an API server says: theirs are admitted, and told in the audit log and metrics; reports are not built yet",
         ),
     ),
     attack(
@@ -144,7 +146,11 @@ pub const ATTACKS: &[Attack] = &[
         16,
         "Labels that exempt a namespace elsewhere, set on one's own",
         Who::NamespaceAdmin,
-        &["b16_labels_that_exempt_elsewhere"],
+        &[
+            "b16_labels_that_exempt_elsewhere",
+            "b17_b18_the_class_label_by_status_and_finalize",
+            "b17_b18_pod_security_labels_by_status_and_finalize",
+        ],
         Held,
     ),
     attack(
@@ -254,9 +260,9 @@ pub const ATTACKS: &[Attack] = &[
         30,
         "A namespace that ends, whose NetworkPolicies go before its Pods",
         Who::Tenant,
-        &[],
-        Later(
-            "the API server's order of deletion decides; from Kubernetes 1.34 on, Pods go first (`OrderedNamespaceDeletion`)",
+        &["c30_network_policies_outlive_pods"],
+        Partly(
+            "the control plane's order of deletion decides, not Amanat: where Kubernetes has `OrderedNamespaceDeletion`, stable since 1.34, Pods go first",
         ),
     ),
     attack(
@@ -278,15 +284,18 @@ pub const ATTACKS: &[Attack] = &[
     attack(
         'f',
         47,
-        "Garbage, slow and oversized requests, and objects that can't be read",
+        "Garbage, slow and oversized requests, floods of HTTP/2 and of large bodies, and objects that can't be read",
         Who::Stranger,
         &[
             "f47_bodies_that_are_no_review",
             "f47_slow_clients",
             "f47_objects_that_cannot_be_read",
+            "f47_floods_of_http_2_and_of_large_bodies",
             "hostile bytes: ten thousand damaged requests, and none is allowed",
         ],
-        Held,
+        Partly(
+            "memory and time are bounded, and nothing is let by; but whoever reaches the port can fill its places, and governed namespaces are closed meanwhile: f48",
+        ),
     ),
     attack(
         'f',

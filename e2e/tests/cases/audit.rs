@@ -21,20 +21,26 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// The annotation of an entry on the newest event about objects of a resource in a namespace.
-async fn annotation(cluster: &Cluster, mark: usize, about: (&str, &str), entry: &str, key: &str) -> Result<String> {
+/// The annotation of an entry on the newest event that has it, about objects of a resource in a namespace.
+pub(crate) async fn annotation(
+    cluster: &Cluster,
+    mark: usize,
+    about: (&str, &str),
+    entry: &str,
+    key: &str,
+) -> Result<String> {
     let (resource, namespace) = about;
     let name = format!("{entry}.webhook.amanat.dev/{key}");
     until(SOON, format!("{name} of {resource} in {namespace}"), async || {
         let events = cluster.audit_since(mark)?;
         let text = |event: &Value, pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let event = events.iter().rev().find(|event| {
+        let about = events.iter().rev().filter(|event| {
             text(event, "/objectRef/resource").as_deref() == Some(resource)
                 && text(event, "/objectRef/namespace").as_deref() == Some(namespace)
         });
-        let annotations = event.context("no such event")?.get("annotations").context("it has no annotations")?;
-        let found = annotations.get(&name).and_then(Value::as_str);
-        found.map(str::to_owned).with_context(|| format!("its annotations are {annotations}"))
+        let mut annotations = about.filter_map(|event| event.get("annotations"));
+        let found = annotations.find_map(|annotations| annotations.get(&name).and_then(Value::as_str));
+        found.map(str::to_owned).context("no event has it")
     })
     .await
 }

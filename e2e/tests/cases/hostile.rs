@@ -264,7 +264,7 @@ async fn canaries(suite: Arc<Suite>) -> Result<()> {
 }
 
 /// Both replicas still judge, through the API server.
-async fn serves(amanat: &Amanat, namespace: &str) -> Result<()> {
+pub(crate) async fn serves(amanat: &Amanat, namespace: &str) -> Result<()> {
     let mut installation = amanat.installation().await;
     for replica in &mut installation.replicas {
         ensure!(replica.operator.is_running(), "{} has ended", replica.operator.name());

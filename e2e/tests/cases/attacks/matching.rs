@@ -1,5 +1,6 @@
 //! A: what the webhook is asked about, by whatever way an object comes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -8,9 +9,11 @@ use e2e::manifests::{
     IMAGE, cloud_workload, container, deployment, manifest, patched, path_of_spec, pod_spec, spec_with_image, workload,
 };
 use e2e::operator::amanat_binary;
+use e2e::tools::Tools;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use super::super::audit::annotation;
 use super::super::downgrade::tenant_of;
 use super::super::given;
 use super::super::hostile::{addresses, review, send};
@@ -24,7 +27,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a06_older_versions_of_a_kind", a06),
         Case::new("a07_pods_of_custom_controllers", a07),
         Case::new("a10_a_node_named_directly", a10),
-        Case::new("a11_the_annotation_of_a_mirror_pod", a11),
+        Case::new("a11_mirror_pods_of_kubelets_and_of_others", a11).on_own_cluster(),
         Case::new("a12_every_way_to_write", a12),
         Case::new("a13_a_dry_run_leaves_nothing", a13),
         Case::new("a14_a_name_that_is_generated", a14),
@@ -70,12 +73,20 @@ async fn a04(suite: Arc<Suite>) -> Result<()> {
     says(&asked, &["\"pods/*\""])
 }
 
-/// The API server asks with the version that is subscribed to; the command line reads what stands in the file.
+/// No API server serves an older version; of one that did, the webhook would be asked with the version that it subscribes
+/// to. The command line reads what stands in the file.
 async fn a06(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
-    let get = ["get", "validatingwebhookconfiguration", "amanat", "-o", "jsonpath={.webhooks[*].matchPolicy}"];
-    let policies = amanat.tools().kubectl(&get).await?.ok()?;
-    ensure!(!policies.is_empty() && policies.split(' ').all(|policy| policy == "Equivalent"), "{policies}");
+    for configuration in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
+        let get = ["get", configuration, "amanat", "-o", "json"];
+        let found: Value = serde_json::from_str(&amanat.tools().kubectl(&get).await?.ok()?)?;
+        for webhook in found["webhooks"].as_array().context("it has webhooks")? {
+            ensure!(webhook["matchPolicy"] == "Equivalent", "{webhook}");
+            for rule in webhook["rules"].as_array().context("it has rules")? {
+                only_version(&amanat.tools(), rule).await?;
+            }
+        }
+    }
     for (version, kind) in
         [("batch/v1beta1", "CronJob"), ("extensions/v1beta1", "Deployment"), ("apps/v1beta2", "StatefulSet")]
     {
@@ -83,6 +94,33 @@ async fn a06(suite: Arc<Suite>) -> Result<()> {
         let (status, told) = checked(&patched(object, &json!({"apiVersion": version})).to_string()).await?;
         ensure!(status == Some(1), "{version} {kind}: {status:?}\n{told}");
         says(&told, &["image/digest-pinned"])?;
+    }
+    Ok(())
+}
+
+/// The API server serves what a rule subscribes to in the version of the rule, and in no other.
+async fn only_version(tools: &Tools, rule: &Value) -> Result<()> {
+    let (group, version) = (rule["apiGroups"][0].as_str(), rule["apiVersions"][0].as_str());
+    let (group, version) = group.zip(version).context("a rule has a group and a version")?;
+    let served = match group {
+        "" => "/api".to_owned(),
+        group => format!("/apis/{group}"),
+    };
+    let found: Value = serde_json::from_str(&tools.kubectl(&["get", "--raw", &served]).await?.ok()?)?;
+    let versions: Vec<_> = match found["versions"].as_array().context("a group has versions")? {
+        versions if group.is_empty() => versions.iter().filter_map(Value::as_str).collect(),
+        versions => versions.iter().filter_map(|version| version["version"].as_str()).collect(),
+    };
+    ensure!(versions.contains(&version), "{group} has {versions:?}, not {version}");
+    for other in versions.into_iter().filter(|other| *other != version) {
+        let path = format!("{served}/{other}");
+        let listed: Value = serde_json::from_str(&tools.kubectl(&["get", "--raw", &path]).await?.ok()?)?;
+        let names =
+            listed["resources"].as_array().into_iter().flatten().filter_map(|resource| resource["name"].as_str());
+        let names: BTreeSet<_> = names.collect();
+        let asked = rule["resources"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let older: Vec<_> = asked.filter(|resource| names.contains(resource)).collect();
+        ensure!(older.is_empty(), "{path} serves {older:?} too: try it by that version");
     }
     Ok(())
 }
@@ -144,14 +182,32 @@ async fn a10(suite: Arc<Suite>) -> Result<()> {
 
 async fn a11(suite: Arc<Suite>) -> Result<()> {
     let (amanat, namespace, tenant) = tenant_of(&suite, "a11").await?;
+    let cluster = amanat.cluster();
+    let nodes = amanat.tools().kubectl(&["get", "nodes", "-o", "json"]).await?.ok()?;
+    let node = &serde_json::from_str::<Value>(&nodes)?["items"][0]["metadata"];
+    let name = node["name"].as_str().context("there is no node")?;
     let annotations = json!({"kubernetes.io/config.mirror": "0", "kubernetes.io/config.source": "file"});
-    let spec = patched(spec_with_image(UNPINNED), &json!({"nodeName": "somewhere"}));
-    let pod = workload("Pod", &namespace, "one", &spec);
-    let mirror = patched(pod, &json!({"metadata": {"annotations": annotations}}));
+    let owner = json!({"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["uid"], "controller": true});
+    let pod = workload("Pod", &namespace, "one", &patched(spec_with_image(UNPINNED), &json!({"nodeName": name})));
+    let mirror = patched(pod, &json!({"metadata": {"annotations": annotations, "ownerReferences": [owner]}}));
     for tools in [&tenant, &amanat.tools()] {
         refused_by(dry(tools, &mirror).await?, "governed", &["image/digest-pinned"])?;
     }
-    Ok(())
+    // What a kubelet shows runs already: it is admitted as it is, and the audit log tells what is wrong with it.
+    let kubelet = cluster.tools_as(&cluster.user(&format!("system:node:{name}"), &["system:nodes"])?);
+    let mark = cluster.audit_mark()?;
+    kubelet.create(&mirror.to_string()).await?.ok()?;
+    let about = ("pods", namespace.as_str());
+    let decision = annotation(cluster, mark, about, "governed", "decision").await?;
+    ensure!(decision == "mirror-pod", "it is {decision}");
+    says(&annotation(cluster, mark, about, "governed", "controls").await?, &["image/digest-pinned"])?;
+    let get = ["get", "pod", "one", "-n", &namespace, "-o", "json"];
+    let shown: Value = serde_json::from_str(&amanat.tools().kubectl(&get).await?.ok()?)?;
+    let container = |pod: &Value| pod["spec"]["containers"][0]["securityContext"].clone();
+    ensure!(container(&shown) == container(&mirror), "it was changed: {}", container(&shown));
+    // It is no way in for others: what changes it is judged.
+    let image = ["set", "image", "pod/one", &format!("app={UNPINNED}.1"), "-n", &namespace];
+    refused_by(tenant.kubectl(&image).await?, "governed", &["image/digest-pinned"])
 }
 
 async fn a12(suite: Arc<Suite>) -> Result<()> {

@@ -6,20 +6,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::amanat::{Amanat, CLASS_LABEL};
 use e2e::case::{Case, Suite};
-use e2e::manifests::{cloud_workload, spec_with_image, workload};
+use e2e::manifests::{cloud_workload, patched, spec_with_image, workload};
 use e2e::operator::NAMESPACE;
 use e2e::tools::Tools;
 use e2e::waiting::until;
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::Api;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::super::downgrade::tenant_of;
-use super::super::says::{dry, refused_by, says};
+use super::super::says::{dry, refused_by, refused_by_policy, says};
 use super::UNPINNED;
 
 const HEALED: Duration = Duration::from_secs(30);
-const POLICY: &str = "amanat-default-deny";
 
 /// Labels by which some cluster or some policy engine leaves a namespace alone.
 const EXEMPTING: [(&str, &str); 6] = [
@@ -52,50 +49,114 @@ async fn judged(tools: &Tools, namespace: &str) -> Result<()> {
 }
 
 async fn b16(suite: Arc<Suite>) -> Result<()> {
-    let (_, namespace, tenant) = tenant_of(&suite, "b16").await?;
+    let (amanat, namespace, tenant) = tenant_of(&suite, "b16").await?;
+    let labels = async || labels_of(&amanat, &namespace).await;
     for (key, value) in EXEMPTING {
-        let label = format!("{key}={value}");
-        tenant.kubectl(&["label", "namespace", &namespace, &label]).await?.ok()?;
-        judged(&tenant, &namespace).await.with_context(|| label)?;
+        tenant.kubectl(&["label", "namespace", &namespace, &format!("{key}={value}")]).await?.ok()?;
+        ensure!(labels().await?[key] == value, "{key} isn't there");
+        judged(&tenant, &namespace).await.with_context(|| key)?;
+    }
+    let exempting: Map<String, Value> =
+        EXEMPTING.into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect();
+    let marks = json!({"metadata": {"labels": exempting, "annotations": exempting}});
+    for kind in ["Pod", "Deployment"] {
+        let marked = patched(workload(kind, &namespace, "bad", &spec_with_image(UNPINNED)), &marks);
+        refused_by(dry(&tenant, &marked).await?, "governed", &["image/digest-pinned"])
+            .with_context(|| format!("a {kind} with the labels"))?;
     }
     for name in ["kube-system", NAMESPACE] {
         let label = format!("kubernetes.io/metadata.name={name}");
-        // The API server refuses it or puts its own back; either way it counts for nothing.
+        // The API server refuses it or puts its own back.
         let _answer = tenant.kubectl(&["label", "--overwrite", "namespace", &namespace, &label]).await?;
+        ensure!(labels().await?["kubernetes.io/metadata.name"] == namespace.as_str(), "it is called {name}");
         judged(&tenant, &namespace).await.with_context(|| label)?;
     }
+    selected_by_name_and_class(&amanat.tools()).await
+}
+
+async fn labels_of(amanat: &Amanat, namespace: &str) -> Result<Value> {
+    let text = amanat.tools().kubectl(&["get", "namespace", namespace, "-o", "json"]).await?.ok()?;
+    Ok(serde_json::from_str::<Value>(&text)?["metadata"]["labels"].clone())
+}
+
+/// No other label than a namespace's name and its class decides whether the webhook is asked, and none of an object.
+async fn selected_by_name_and_class(tools: &Tools) -> Result<()> {
+    for configuration in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
+        let text = tools.kubectl(&["get", configuration, "amanat", "-o", "json"]).await?.ok()?;
+        let found: Value = serde_json::from_str(&text)?;
+        for webhook in found["webhooks"].as_array().context("it has webhooks")? {
+            let (namespaces, objects) = (&webhook["namespaceSelector"], &webhook["objectSelector"]);
+            ensure!(*objects == json!({}) && namespaces["matchLabels"].is_null(), "{webhook}");
+            for expression in namespaces["matchExpressions"].as_array().into_iter().flatten() {
+                let known = ["kubernetes.io/metadata.name", CLASS_LABEL].map(Value::from);
+                ensure!(known.contains(&expression["key"]), "{expression}");
+            }
+        }
+    }
     Ok(())
+}
+
+/// What is built in a namespace, and the declaration: what ties them to Amanat, and what they say.
+async fn tied(tools: &Tools, namespace: &str) -> Result<Vec<Value>> {
+    let kinds = "cloudworkloads,networkpolicies,limitranges,resourcequotas";
+    let found: Value =
+        serde_json::from_str(&tools.kubectl(&["get", kinds, "-n", namespace, "-o", "json"]).await?.ok()?)?;
+    let object = |object: &Value| {
+        let metadata = &object["metadata"];
+        json!({
+            "kind": object["kind"],
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+            "labels": metadata["labels"],
+            "owners": metadata["ownerReferences"],
+            "spec": object["spec"],
+        })
+    };
+    Ok(found["items"].as_array().context("a list has items")?.iter().map(object).collect())
 }
 
 async fn b19(suite: Arc<Suite>) -> Result<()> {
     let (amanat, namespace, tenant) = tenant_of(&suite, "b19").await?;
     amanat.wait_condition(&namespace, "Ready", "True").await?;
-    let policies = Api::<NetworkPolicy>::namespaced(amanat.cluster().client().clone(), &namespace);
-    let built = policies.get(POLICY).await?;
+    let admin = amanat.tools();
+    let before = tied(&admin, &namespace).await?;
+    let owned = before.iter().filter(|object| object["owners"][0]["kind"] == "CloudWorkload").count();
+    ensure!(owned >= 3 && owned + 1 == before.len(), "it is {before:?}");
     let bare = json!({"metadata": {"finalizers": null, "ownerReferences": null, "annotations": null}});
     let unlabelled = json!({"metadata": {"ownerReferences": null, "labels": null}});
-    for (resource, name, patch) in [
-        ("namespace", namespace.as_str(), &bare),
-        ("cloudworkload", "workload", &bare),
-        ("cloudworkload", "workload", &unlabelled),
-        ("networkpolicy", POLICY, &bare),
-        ("networkpolicy", POLICY, &unlabelled),
-    ] {
-        let text = patch.to_string();
-        // Refused or healed: what counts is what stands afterwards.
-        let _answer = tenant.kubectl(&["patch", resource, name, "-n", &namespace, "--type=merge", "-p", &text]).await?;
-        judged(&tenant, &namespace).await.with_context(|| format!("{resource}: {text}"))?;
+    let mut counts = [0, 0];
+    for (tools, who) in [(&tenant, "the tenant"), (&admin, "an administrator")] {
+        for object in &before {
+            let [kind, name] = ["kind", "name"].map(|key| object[key].as_str().unwrap_or_default());
+            for patch in [&bare, &unlabelled] {
+                let text = patch.to_string();
+                let tried =
+                    tools.kubectl(&["patch", kind, name, "-n", &namespace, "--type=merge", "-p", &text]).await?;
+                // Refused or healed: what counts is what stands afterwards.
+                counts[usize::from(tried.status.success())] += 1;
+                judged(&tenant, &namespace).await.with_context(|| format!("{who}: {kind} {name}: {text}"))?;
+            }
+        }
     }
-    until(HEALED, "the built policy to be as it was", async || {
-        let now = policies.get(POLICY).await?;
-        let same = now.spec == built.spec
-            && now.metadata.owner_references == built.metadata.owner_references
-            && now.metadata.labels == built.metadata.labels;
-        ensure!(same, "it is {now:?}");
+    println!("b19: {} patches were refused, {} were healed", counts[0], counts[1]);
+    ensure!(counts[1] > 0, "nothing had to be healed");
+    until(HEALED, "everything to be as it was", async || {
+        let now = tied(&admin, &namespace).await?;
+        ensure!(now == before, "it is {now:?}, it was {before:?}");
         Ok(())
     })
     .await?;
-    amanat.wait_class(&namespace, "Restricted").await.map(|_| ())
+
+    let labels = labels_of(&amanat, &namespace).await?;
+    let text = bare.to_string();
+    tenant.kubectl(&["patch", "namespace", &namespace, "--type=merge", "-p", &text]).await?.ok()?;
+    judged(&tenant, &namespace).await.context("the namespace")?;
+    let text = json!({"metadata": {"labels": null}}).to_string();
+    let refused = tenant.kubectl(&["patch", "namespace", &namespace, "--type=merge", "-p", &text]).await?;
+    refused_by_policy(refused, "amanat-class-label", &["only Amanat writes the class label"])?;
+    let now = labels_of(&amanat, &namespace).await?;
+    ensure!(now == labels, "its labels are {now}, they were {labels}");
+    Ok(())
 }
 
 async fn b20(suite: Arc<Suite>) -> Result<()> {

@@ -1,23 +1,111 @@
 //! F: what reaches the webhook's port without being an API server's request.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
 use e2e::case::{Case, Suite};
 use e2e::net;
+use futures::future::try_join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::super::hostile::addresses;
+use super::super::given;
+use super::super::hostile::{addresses, serves};
 
 const SOON: Duration = Duration::from_secs(30);
+/// How long a connection of a flood may be kept.
+const FLOODED: Duration = Duration::from_secs(120);
+/// Connections of a flood.
+const FLOOD: usize = 160;
+/// The largest body that is read.
+const LARGE: usize = 7 * 1_024 * 1_024;
+/// The most memory, in MiB, that may be resident meanwhile: what is resident anyhow, and twice what bodies may take at a
+/// time. All of them at a time would take more than a GiB.
+const MEMORY: u64 = 256 + 2 * 128;
 /// TLS content types.
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![Case::new("f52_old_versions_and_weak_suites_of_tls", f52)]
+    vec![
+        Case::new("f47_floods_of_http_2_and_of_large_bodies", f47).alone(),
+        Case::new("f52_old_versions_and_weak_suites_of_tls", f52),
+    ]
+}
+
+/// Only HTTP/1.1 is spoken, so that there are no streams to flood a connection with.
+async fn f47(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let namespace = given::built(&amanat, "f47").await?;
+    let (address, process) = {
+        let installation = amanat.installation().await;
+        let operator = &installation.replicas.first().context("there is no replica")?.operator;
+        (operator.webhook_address(), operator.process()?)
+    };
+    let mut config = (*net::client_config(None)?).clone();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let spoken = net::connect_with(&address, Arc::new(config)).await;
+    ensure!(spoken.is_err(), "it speaks HTTP/2");
+
+    process.forget_peak()?;
+    let streams = Bytes::from(streams());
+    let head = format!(
+        "POST /validate/governed HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {LARGE}\r\n\r\n"
+    );
+    // The last byte of each is never sent.
+    let body = Bytes::from([head.as_bytes(), &vec![b' '; LARGE - 1]].concat());
+    for (what, sent) in [("HTTP/2", streams), ("large bodies", body)] {
+        let started = Instant::now();
+        let all = (0..FLOOD).map(|_| tokio::spawn(said_to(address.clone(), sent.clone())));
+        let answers = try_join_all(all).await?.into_iter().collect::<Result<Vec<_>>>().context(what)?;
+        let mut counts = BTreeMap::<String, usize>::new();
+        for answer in &answers {
+            let status = answer.lines().next().unwrap_or("none");
+            ensure!(
+                status == "none" || status.starts_with("HTTP/1.1 4") || status.starts_with("HTTP/1.1 503"),
+                "{answer}"
+            );
+            *counts.entry(status.to_owned()).or_default() += 1;
+        }
+        let peak = process.memory()?.peak / 1_024;
+        println!(
+            "f47: {FLOOD} connections with {what} ended within {:?}: {counts:?}; at most {peak} MiB",
+            started.elapsed()
+        );
+        ensure!(peak <= MEMORY, "{what}: {peak} MiB were resident, more than {MEMORY}");
+    }
+    serves(&amanat, &namespace).await
+}
+
+/// The preface of HTTP/2, and streams that are opened and reset at once.
+fn streams() -> Vec<u8> {
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).unwrap_or_default().to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    };
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(4, 0, 0, &[]));
+    for number in 0..10_000 {
+        // HEADERS of a POST to / by https, which end them, and RST_STREAM with CANCEL.
+        bytes.extend(frame(1, 4, 2 * number + 1, &[0x83, 0x84, 0x87]));
+        bytes.extend(frame(3, 0, 2 * number + 1, &[0, 0, 0, 8]));
+    }
+    bytes
+}
+
+/// Sends that over a connection of its own, and waits to be answered or hung up on.
+async fn said_to(address: String, bytes: Bytes) -> Result<String> {
+    let (mut from, mut to) = tokio::io::split(net::connect(&address).await?);
+    let mut answer = Vec::new();
+    // It may be answered before all was sent, and then nobody reads on. However it ends, it ends.
+    let exchange = async {
+        let (_sent, _cut) = tokio::join!(to.write_all(&bytes), from.read_to_end(&mut answer));
+    };
+    tokio::time::timeout(FLOODED, exchange).await.map_err(|_| anyhow::anyhow!("it waits longer than {FLOODED:?}"))?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 async fn f52(suite: Arc<Suite>) -> Result<()> {
