@@ -5,8 +5,14 @@
 
 #[path = "support/damage.rs"]
 mod damage;
+#[path = "admission/declarations.rs"]
+mod declarations;
 #[path = "support/fixture.rs"]
 mod fixture;
+#[path = "support/random.rs"]
+mod random;
+#[path = "admission/secrecy.rs"]
+mod secrecy;
 #[path = "admission/supplying.rs"]
 mod supplying;
 #[path = "admission/webhook.rs"]
@@ -16,11 +22,11 @@ use std::time::Duration;
 
 use amanat::admission::BODY_LIMIT;
 use amanat::cluster::{Index, World};
-use amanat::control::{Check, Point, Severity};
 use axum::body::Body;
 use axum::http::StatusCode;
+use declarations::baseline;
 use serde_json::{Value, json};
-use webhook::{ApiServer, Log, POD, Webhook, pod, review, unpinned, world};
+use webhook::{ApiServer, POD, Webhook, pod, review, unpinned, world};
 
 const ENTRIES: [&str; 5] = ["undeclared", "governed", "namespaces", "declarations", "registry"];
 const CANARY: &str = "canary-7f3a";
@@ -248,217 +254,6 @@ async fn before_everything_is_seen_nobody_is_answered_but_the_registry() {
     }
 }
 
-fn baseline(operation: &str, changes: Value) -> Value {
-    let spec = serde_json::to_value(fixture::baseline(changes)).unwrap();
-    let object = json!({"apiVersion": "amanat.dev/v1alpha1", "kind": "SecurityBaseline", "metadata": {"name": "test",
-        "creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": spec});
-    let side = if operation == "DELETE" { "oldObject" } else { "object" };
-    let kind = ("amanat.dev", "SecurityBaseline", "securitybaselines");
-    review(operation, kind, "", json!({"name": "test", side: object}))
-}
-
-#[tokio::test]
-async fn a_baseline_must_compile_and_stays_while_it_is_in_force() {
-    let webhook = usual();
-    let wrong = json!({"controls": [{"id": "image/digest-pined", "effects": {}}]});
-    let answer = webhook.review("registry", &baseline("UPDATE", wrong.clone())).await;
-    assert!(!answer.allowed());
-    assert!(answer.message().contains("did you mean image/digest-pinned?"), "{}", answer.message());
-    assert_eq!(answer.0["status"]["details"]["causes"][0]["field"], "spec.controls[0].id");
-
-    let mut newer = wrong;
-    newer["catalogue"] = json!("99.0.0");
-    let answer = webhook.review("registry", &baseline("UPDATE", newer)).await;
-    assert!(answer.allowed(), "{answer:?}");
-    assert!(answer.warnings().iter().any(|warning| warning.contains("99.0.0")), "{answer:?}");
-
-    // The anchor is gone, by this API server: Amanat is being removed.
-    assert!(webhook.review("registry", &baseline("DELETE", json!({}))).await.allowed());
-    let lives = Webhook::new(world(None), ApiServer::Fails);
-    let refused = lives.review("registry", &baseline("DELETE", json!({}))).await;
-    assert!(!refused.allowed());
-    assert!(refused.message().contains("amanat-anchor"), "{}", refused.message());
-    let mut by_administrator = baseline("DELETE", json!({}));
-    by_administrator["request"]["userInfo"]["groups"] = json!(["system:masters"]);
-    assert!(lives.review("registry", &by_administrator).await.allowed());
-}
-
-#[tokio::test]
-async fn the_class_label_is_amanat_s() {
-    let webhook = usual();
-    let namespace = |class: Option<&str>| {
-        let labels = class.map_or(json!({}), |class| json!({"amanat.dev/data-class": class}));
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fbr-portal", "labels": labels}})
-    };
-    let kind = ("", "Namespace", "namespaces");
-    for subresource in ["", "status", "finalize"] {
-        for new in [None, Some("Open"), Some("Secret")] {
-            let changes = json!({"name": "fbr-portal", "subResource": subresource, "object": namespace(new),
-                "oldObject": namespace(Some("Restricted"))});
-            let mut review = review("UPDATE", kind, "fbr-portal", changes);
-            let answer = webhook.review("namespaces", &review).await;
-            assert!(!answer.allowed(), "{subresource} {new:?}");
-            assert!(!answer.controls().is_empty());
-            review["request"]["userInfo"]["username"] = json!("system:serviceaccount:amanat-system:amanat");
-            assert!(webhook.review("namespaces", &review).await.allowed(), "{subresource} {new:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_declaration_is_neither_lowered_nor_deleted() {
-    let webhook = usual();
-    let kind = ("amanat.dev", "CloudWorkload", "cloudworkloads");
-    let object = |class: &str| {
-        json!({"apiVersion": "amanat.dev/v1alpha1", "kind": "CloudWorkload",
-            "metadata": {"name": "workload", "namespace": "fbr-portal"},
-            "spec": serde_json::to_value(fixture::declaration(json!({"dataClass": class}))).unwrap()})
-    };
-    let sides = json!({"object": object("Public"), "oldObject": object("Restricted")});
-    let lowered = webhook.review("declarations", &review("UPDATE", kind, "fbr-portal", sides)).await;
-    assert!(lowered.controls().contains(&"placement/no-silent-downgrade"), "{lowered:?}");
-    let delete = review("DELETE", kind, "fbr-portal", json!({"oldObject": object("Restricted")}));
-    let failing = Webhook::new(world(None), ApiServer::Fails);
-    assert_eq!(failing.review("declarations", &delete).await.controls(), ["placement/no-silent-downgrade"]);
-    // By this API server the namespace is gone: what is in it may go too.
-    assert!(webhook.review("declarations", &delete).await.allowed());
-}
-
-amanat::control! {
-    /// Panics with what it judges.
-    pub static PANICS = {
-        id: "test/panics",
-        title: "Panics",
-        severity: Severity::Low,
-        since: "0.1.0",
-        points: &[Point::Admission],
-        judges: amanat::control::POD_SPECS,
-        reads: &[],
-        maps: &[],
-        params: &[],
-        check: Check::Case(|case, _, _| {
-            let name = &case.subject.metadata.annotations;
-            assert!(!name.contains_key("panic"), "judged {name:?}");
-        }),
-    }
-}
-
-#[tokio::test]
-async fn a_declaration_is_judged_by_references_that_the_index_has_not_seen() {
-    fn suspended(path: &str) -> Option<Value> {
-        let spec = serde_json::to_value(fixture::provider(json!({"state": "Suspended"}))).unwrap();
-        (path == "/apis/amanat.dev/v1alpha1/cloudserviceproviders/new").then(|| {
-            json!({"apiVersion": "amanat.dev/v1alpha1", "kind": "CloudServiceProvider", "metadata": {"name": "new"},
-                "spec": spec})
-        })
-    }
-    let spec = serde_json::to_value(fixture::declaration(json!({"provider": "new"}))).unwrap();
-    let object = json!({"apiVersion": "amanat.dev/v1alpha1", "kind": "CloudWorkload",
-        "metadata": {"name": "workload", "namespace": "free"}, "spec": spec});
-    let kind = ("amanat.dev", "CloudWorkload", "cloudworkloads");
-    let made = review("CREATE", kind, "free", json!({"object": object}));
-    let answer = |api_server| {
-        let webhook = Webhook::new(webhook::world(None), api_server);
-        let made = made.clone();
-        async move { webhook.review("declarations", &made).await }
-    };
-    assert_eq!(answer(ApiServer::HasMore(suspended)).await.controls(), ["placement/provider-accredited"]);
-    assert!(answer(ApiServer::HasNoMore).await.allowed(), "what doesn't exist yet may come");
-    let failing = Webhook::new(webhook::world(None), ApiServer::Fails);
-    let sent = failing.post("declarations", made.to_string()).await;
-    assert_eq!(sent.status, StatusCode::SERVICE_UNAVAILABLE, "what can't be looked up is not admitted");
-}
-
-#[tokio::test]
-async fn a_control_that_panics_refuses_that_request_only() {
-    let webhook = Webhook::new(world(Some(&PANICS)), ApiServer::HasNoMore);
-    let (log, guard) = Log::start();
-    amanat::admission::log_panics_without_content();
-    let mut panicking = pod();
-    panicking["metadata"]["annotations"] = json!({"panic": CANARY});
-    let review_of = |object: &Value| review("CREATE", POD, "fbr-portal", json!({"object": object}));
-    let refused = webhook.review("governed", &review_of(&panicking)).await;
-    // On an entry that fails open, it is a failure like any other.
-    let open = webhook.post("undeclared", review_of(&panicking).to_string()).await;
-    let _ = std::panic::take_hook();
-    drop(guard);
-    assert!(!refused.allowed());
-    assert_eq!(refused.0["status"]["code"], 500);
-    assert_eq!(open.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(webhook.review("governed", &review_of(&pod())).await.allowed(), "the process serves on");
-
-    let metrics = webhook.metrics();
-    assert!(metrics.contains(r#"amanat_admission_panics_total{entry="governed"} 1"#), "{metrics}");
-    let log = log.text();
-    assert!(log.contains("panicked"), "{log}");
-    for told in [log, metrics, refused.0.to_string(), open.text] {
-        assert!(!told.contains(CANARY), "{told}");
-    }
-}
-
-#[tokio::test]
-async fn nothing_of_an_object_is_logged_or_counted() {
-    let webhook = usual();
-    let (log, guard) = Log::start();
-    let mut told = Vec::new();
-
-    let mut refused = unpinned();
-    refused["metadata"]["annotations"] = json!({"note": CANARY});
-    refused["spec"]["containers"][0]["env"] = json!([{"name": "PASSWORD", "value": CANARY}]);
-    let refused = review("CREATE", POD, "fbr-portal", json!({"object": refused}));
-    told.push(webhook.review("governed", &refused).await.0.to_string());
-
-    for wrong in [
-        json!({"metadata": {"name": "app"}, "spec": {"containers": [], "hostNetwork": CANARY}}),
-        json!({"metadata": {"name": "app", "labels": CANARY}, "spec": {"containers": []}}),
-        json!({"metadata": {"name": "app"}, "spec": {"containers": [{"name": "a", "resources": {"limits": CANARY}}]}}),
-        json!({CANARY: CANARY}),
-    ] {
-        let wrong = review("CREATE", POD, "fbr-portal", json!({"object": wrong}));
-        let answer = webhook.review("governed", &wrong).await;
-        assert!(!answer.allowed());
-        assert_eq!(answer.audit("decision"), "undecodable");
-        told.push(answer.0.to_string());
-    }
-    for entry in ENTRIES {
-        for body in
-            [CANARY.to_owned(), format!("{{\"apiVersion\": \"{CANARY}\"}}"), format!("{{\"kind\": [\"{CANARY}\"]}}")]
-        {
-            told.push(webhook.post(entry, body).await.text);
-        }
-    }
-    let registry = ("amanat.dev", "CloudServiceProvider", "cloudserviceproviders");
-    let wrong = review("CREATE", registry, "", json!({"object": {"metadata": {}, "spec": {"grade": CANARY}}}));
-    told.push(webhook.review("registry", &wrong).await.0.to_string());
-
-    drop(guard);
-    let log = log.text();
-    assert!(log.contains("not admitted") && log.contains("image/digest-pinned=Deny"), "{log}");
-    told.extend([log, webhook.metrics()]);
-    for told in told {
-        assert!(!told.contains(CANARY), "{told}");
-    }
-}
-
-#[tokio::test]
-async fn what_is_counted_has_bounded_labels() {
-    let webhook = usual();
-    webhook.review("governed", &review("CREATE", POD, "fbr-portal", json!({"object": pod()}))).await;
-    webhook.review("governed", &review("CREATE", POD, "fbr-portal", json!({"object": unpinned()}))).await;
-    webhook.post("governed", "nonsense").await;
-    let metrics = webhook.metrics();
-    for line in [
-        r#"amanat_admission_requests_total{entry="governed",decision="allowed"} 1"#,
-        r#"amanat_admission_requests_total{entry="governed",decision="denied"} 1"#,
-        r#"amanat_admission_duration_seconds_count{entry="governed"} 2"#,
-        r#"amanat_admission_rejected_bodies_total{category="unreadable"} 1"#,
-        "amanat_admission_in_flight 0",
-    ] {
-        assert!(metrics.contains(line), "{line} in {metrics}");
-    }
-    assert!(!metrics.contains("fbr-portal") && !metrics.contains("officer"), "{metrics}");
-}
-
 #[tokio::test]
 async fn a_body_that_never_ends_is_not_waited_for_without_end() {
     tokio::time::pause();
@@ -491,7 +286,7 @@ async fn damage_never_makes_a_review_allowed() {
             assert_eq!(webhook.review("governed", review).await.allowed(), allowed);
         }
     }
-    let mut random = damage::Random(0x0a3a_4a75);
+    let mut random = random::Random(0x0a3a_4a75);
     for number in 0..1_600 {
         let damaged = damage::damaged(&whole, number, &mut random);
         let request = axum::http::Request::post(damaged.path).header("content-type", "application/json");

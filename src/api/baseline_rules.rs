@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::Invalid;
-use super::security_baseline::{DataClass, Effect, SecurityBaselineSpec};
+use super::effect::Effect;
+use super::security_baseline::{DataClass, SecurityBaselineSpec};
 use super::suggest::nearest;
 
 /// What one baseline can decide by itself beyond its schema.

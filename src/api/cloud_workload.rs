@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
+use super::effect::Effect;
 use super::schema::{conditions, date, instant, list, ports, quantity, set, text};
-use super::security_baseline::Effect;
 use super::shape::{ControlId, Label, Line, Name, Percent, Span, Word};
 use super::time;
 

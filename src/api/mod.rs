@@ -10,6 +10,7 @@ pub mod cloud_workload;
 pub mod condition;
 mod crds;
 pub mod duration;
+mod effect;
 mod inert;
 mod invalid;
 mod kind;
@@ -31,6 +32,7 @@ pub use cloud_service_provider::{
 };
 pub use cloud_workload::{CloudModel, CloudWorkload, CloudWorkloadSpec, CloudWorkloadStatus, ServiceModel};
 pub use crds::{crd_files, crds};
+pub use effect::{Effect, Undeclared};
 pub use inert::{
     inert_fields_of_cloud_service_provider, inert_fields_of_cloud_workload, inert_fields_of_public_sector_entity,
     inert_fields_of_security_baseline,
@@ -40,8 +42,8 @@ pub use kind::{Kind, check, read, unknown_fields};
 pub use public_sector_entity::{PublicSectorEntity, PublicSectorEntitySpec, PublicSectorEntityStatus};
 pub use quantity::Amount;
 pub use security_baseline::{
-    ControlSpec, DataClass, Effect, Groups, PlacementRow, Rollout, SecurityBaseline, SecurityBaselineSpec,
-    SecurityBaselineStatus, Undeclared,
+    ControlSpec, DataClass, Groups, PlacementRow, Rollout, SecurityBaseline, SecurityBaselineSpec,
+    SecurityBaselineStatus,
 };
 pub use suggest::nearest;
 

@@ -7,6 +7,8 @@
 
 use serde_json::{Value, json};
 
+use super::random::Random;
+
 /// Where what judges Pods is served, and where what supplies them is.
 const JUDGING: [&str; 4] =
     ["/validate/governed", "/validate/governed", "/validate/undeclared", "/validate/declarations"];
@@ -70,32 +72,6 @@ impl Damaged {
             Ok(review) => review["request"]["uid"] == uid,
             Err(_) => String::from_utf8_lossy(&self.body).contains(&format!("\"uid\":\"{uid}\"")),
         }
-    }
-}
-
-/// A generator whose whole state is a number (splitmix64).
-#[derive(Clone, Debug)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound.max(1) as u64).unwrap_or_default()
-    }
-
-    pub(crate) fn of<T: Clone>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())].clone()
-    }
-
-    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| self.next().to_le_bytes()[0]).collect()
     }
 }
 

@@ -310,7 +310,7 @@ pub const ATTACKS: &[Attack] = &[
         49,
         "A request on which a control panics",
         Who::Tenant,
-        &["tests/admission.rs: a_control_that_panics_refuses_that_request_only"],
+        &["tests/admission/secrecy.rs: a_control_that_panics_refuses_that_request_only"],
         Partly("no request is known that does it, so the library's test brings a control of its own that does"),
     ),
     attack(

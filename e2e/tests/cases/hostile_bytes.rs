@@ -21,8 +21,11 @@ use super::given;
 mod damage;
 #[path = "hostile_bytes/protocol.rs"]
 mod protocol;
+#[path = "../../../tests/support/random.rs"]
+mod random;
 
-use damage::{Damaged, Oracle, Random, Whole, damaged};
+use damage::{Damaged, Oracle, Whole, damaged};
+use random::Random;
 
 /// An image that is neither pinned nor from an approved registry: no small change makes it so.
 const REFUSED: &str = "docker.io/library/app:1";

@@ -1,20 +1,24 @@
 //! What Amanat stands on, and the class label: written by few, whether Amanat is up or not.
 
+mod class_label;
+mod guarded;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::amanat::{Amanat, CLASS_LABEL, RESTORERS};
+use e2e::amanat::{Amanat, CLASS_LABEL};
 use e2e::case::{Case, Suite};
-use e2e::cluster::Cluster;
-use e2e::manifests::{self, manifest, patched};
+use e2e::manifests::{manifest, patched};
 use e2e::operator::NAMESPACE;
-use e2e::tools::{Output, Tools};
+use e2e::tools::Output;
 use e2e::waiting::until;
 use serde_json::{Value, json};
 
+use guarded::{guarded_objects, object, users, writes};
+
 use super::given;
-use super::says::{dry, refused_by, refused_by_policy};
+use super::says::{dry, refused_by_policy};
 
 const SOON: Duration = Duration::from_secs(60);
 const GUARD: &str = "amanat-guard";
@@ -23,135 +27,15 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 const HOOKS: &str = "admissionregistration.k8s.io";
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         Case::new("self-protection: who may not delete the guard changes nothing that Amanat stands on", guarded),
         Case::new("self-protection: the control plane writes status and scale, collects and migrates", control_plane),
-        Case::new("self-protection: who restores backups brings the class label, and changes none", restorers),
         Case::new("self-protection: what the chart renders is what the API server knows", renders),
         Case::new("self-protection: with every replica down both policies hold, and nothing else is closed", down)
             .alone(),
-        Case::new("self-protection: without the policy the webhook keeps the class label", webhook_alone).alone(),
-    ]
-}
-
-/// An object that is guarded.
-struct Guarded {
-    /// Its resource, as kubectl calls it.
-    resource: &'static str,
-    /// A smallest one of its kind, with its name.
-    object: Value,
-    /// Whether the installation of the tests has it.
-    exists: bool,
-}
-
-impl Guarded {
-    fn name(&self) -> &str {
-        self.object["metadata"]["name"].as_str().unwrap_or_default()
-    }
-
-    fn namespaced(&self) -> bool {
-        self.object["metadata"]["namespace"].is_string()
-    }
-}
-
-fn object(version: &str, kind: &str, name: &str, more: Value) -> Value {
-    patched(json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}}), &more)
-}
-
-fn guarded_objects() -> Vec<Guarded> {
-    let within = json!({"metadata": {"namespace": NAMESPACE}});
-    let hooks = format!("{HOOKS}/v1");
-    let ports = json!({"spec": {"ports": [{"port": 443}]}});
-    let budget = json!({"spec": {"minAvailable": 0, "selector": {"matchLabels": {"app": "amanat"}}}});
-    let of = |resource, object, exists| Guarded { resource, object, exists };
-    vec![
-        of("deployments", manifests::deployment(NAMESPACE, "amanat"), true),
-        of("services", object("v1", "Service", "amanat-webhook", patched(ports, &within)), true),
-        of("secrets", object("v1", "Secret", "amanat-webhook-tls", within.clone()), true),
-        of(
-            "poddisruptionbudgets",
-            object("policy/v1", "PodDisruptionBudget", "amanat", patched(budget, &within)),
-            false,
-        ),
-        of("clusterroles", object(&format!("{RBAC}/v1"), "ClusterRole", "amanat-anchor", json!({"rules": []})), true),
-        of(
-            "validatingwebhookconfigurations",
-            object(&hooks, "ValidatingWebhookConfiguration", "amanat", json!({})),
-            true,
-        ),
-        of("mutatingwebhookconfigurations", object(&hooks, "MutatingWebhookConfiguration", "amanat", json!({})), true),
-    ]
-}
-
-/// Every way of writing a guarded object, tried without effect.
-async fn writes(tools: &Tools, guarded: &Guarded) -> Result<Vec<Output>> {
-    let Guarded { resource, object, exists } = guarded;
-    let place = ["-n", NAMESPACE, "--dry-run=server"];
-    let run = async |arguments: &[&str]| tools.kubectl(&[arguments, &place].concat()).await;
-    let mut outputs = vec![dry(tools, object).await?];
-    if !exists {
-        return Ok(outputs);
-    }
-    let annotate = r#"{"metadata":{"annotations":{"example.com/touched":"yes"}}}"#;
-    let owned = format!(
-        r#"{{"metadata":{{"ownerReferences":[{{"apiVersion":"v1","kind":"Namespace","name":"{NAMESPACE}","uid":"0"}}]}}}}"#
-    );
-    for patch in [annotate, &owned] {
-        outputs.push(run(&["patch", resource, guarded.name(), "--type=merge", "-p", patch]).await?);
-    }
-    outputs.push(run(&["delete", resource, guarded.name()]).await?);
-    if ["deployments", "services"].contains(resource) {
-        let status = ["patch", resource, guarded.name(), "--subresource=status", "--type=merge", "-p", annotate];
-        outputs.push(run(&status).await?);
-    }
-    if *resource == "deployments" {
-        outputs.push(run(&["scale", resource, guarded.name(), "--replicas=7"]).await?);
-    }
-    // The whole collection: the request names no object.
-    let group = match object["apiVersion"].as_str() {
-        Some("v1") | None => "/api/v1".to_owned(),
-        Some(version) => format!("/apis/{version}"),
-    };
-    let within = if guarded.namespaced() { format!("/namespaces/{NAMESPACE}") } else { String::new() };
-    let collection = format!("{group}{within}/{resource}?dryRun=All");
-    outputs.push(tools.kubectl(&["delete", "--raw", &collection]).await?);
-    Ok(outputs)
-}
-
-/// Users who may write what is guarded as far as roles go, and may not delete the guard: one in Amanat's own namespace,
-/// one everywhere.
-async fn users(cluster: &Cluster) -> Result<[Tools; 2]> {
-    let all = |groups: &[&str]| json!({"apiGroups": groups, "resources": ["*"], "verbs": ["*"]});
-    let hooks = ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"];
-    let rules = json!([
-        all(&["", "apps", "autoscaling", "policy", RBAC]),
-        {"apiGroups": [HOOKS], "resources": hooks, "verbs": ["*"]},
-    ]);
-    let subject = |name: &str| json!([{"apiGroup": RBAC, "kind": "Group", "name": name}]);
-    let version = format!("{RBAC}/v1");
-    let binding = |role: &str, group: &str| json!({"roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role}, "subjects": subject(group)});
-    let within = json!({"metadata": {"namespace": NAMESPACE}});
-    let objects = [
-        object(&version, "ClusterRole", "nearly-everything", json!({"rules": rules})),
-        object(&version, "ClusterRoleBinding", "nearly-everything", binding("nearly-everything", "nearly-admins")),
-        object(&version, "RoleBinding", "namespace-admins", patched(binding("admin", "namespace-admins"), &within)),
     ];
-    cluster.tools().apply(&manifest(&objects)).await?.ok()?;
-    let [inside, everywhere] = [
-        cluster.tools_as(&cluster.user("namespace-admin", &["namespace-admins"])?),
-        cluster.tools_as(&cluster.user("nearly-admin", &["nearly-admins"])?),
-    ];
-    until(SOON, "the users' roles to count", async || {
-        inside.kubectl(&["auth", "can-i", "delete", "secrets", "-n", NAMESPACE]).await?.ok()?;
-        everywhere.kubectl(&["auth", "can-i", "delete", "clusterroles"]).await?.ok()?;
-        Ok(())
-    })
-    .await?;
-    everywhere
-        .kubectl(&["auth", "can-i", "delete", &format!("validatingadmissionpolicies/{GUARD}")])
-        .await?
-        .refused()?;
-    Ok([inside, everywhere])
+    cases.extend(class_label::cases());
+    cases
 }
 
 async fn guarded(suite: Arc<Suite>) -> Result<()> {
@@ -312,54 +196,6 @@ async fn renders(suite: Arc<Suite>) -> Result<()> {
     Ok(())
 }
 
-/// A user who may create and change namespaces, in these groups.
-async fn namespace_maker(cluster: &Cluster, name: &str, groups: &[&str]) -> Result<Tools> {
-    let rules = json!({"rules": [
-        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"]},
-    ]});
-    let version = format!("{RBAC}/v1");
-    let bound = json!({
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "namespace-maker"},
-        "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": "namespace-makers"}],
-    });
-    let objects = [
-        object(&version, "ClusterRole", "namespace-maker", rules),
-        object(&version, "ClusterRoleBinding", "namespace-maker", bound),
-    ];
-    cluster.tools().apply(&manifest(&objects)).await?.ok()?;
-    let tools = cluster.tools_as(&cluster.user(name, &[groups, &["namespace-makers"]].concat())?);
-    let may = ["auth", "can-i", "create", "namespaces"];
-    until(SOON, "the role to count", async || tools.kubectl(&may).await?.ok().map(|_| ())).await?;
-    Ok(tools)
-}
-
-async fn restorers(suite: Arc<Suite>) -> Result<()> {
-    let amanat = suite.amanat().await?;
-    let restorer = namespace_maker(amanat.cluster(), "velero", &[RESTORERS]).await?;
-    let stranger = namespace_maker(amanat.cluster(), "stranger", &["operators"]).await?;
-    let labelled =
-        |name: &str| patched(manifests::namespace(name), &json!({"metadata": {"labels": {CLASS_LABEL: "Restricted"}}}));
-    let parts = ["only Amanat writes the class label", "; fix: leave the label out", RESTORERS];
-    for tools in [&stranger, &amanat.tools()] {
-        refused_by_policy(dry(tools, &labelled("restored")).await?, LABEL, &parts)?;
-    }
-    restorer.create(&labelled("restored").to_string()).await?.ok()?;
-    let outcome = async {
-        let parts = ["only Amanat writes the class label", "; fix: leave the label as it is"];
-        for change in [format!("{CLASS_LABEL}=Secret"), format!("{CLASS_LABEL}-")] {
-            let label = ["label", "--overwrite", "namespace", "restored", &change];
-            for tools in [&restorer, &stranger, &amanat.tools()] {
-                refused_by_policy(tools.kubectl(&label).await?, LABEL, &parts)?;
-            }
-        }
-        // Anything else of it, its end too, is whoever's it was.
-        stranger.kubectl(&["label", "namespace", "restored", "team=portal"]).await?.ok()
-    }
-    .await;
-    stranger.kubectl(&["delete", "namespace", "restored", "--timeout=60s"]).await?.ok()?;
-    outcome.map(|_| ())
-}
-
 async fn down(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
     let governed = given::built(&amanat, "guarded").await?;
@@ -387,37 +223,4 @@ async fn down(suite: Arc<Suite>) -> Result<()> {
     drop(installation);
     amanat.wait_serving().await?;
     outcome.map(|_| ())
-}
-
-async fn webhook_alone(suite: Arc<Suite>) -> Result<()> {
-    let amanat = suite.amanat().await?;
-    let namespace = amanat.declared("unguarded", "Restricted").await?;
-    let tools = amanat.tools();
-    let get = ["get", "validatingadmissionpolicybinding", LABEL, "-o", "json"];
-    let mut binding: Value = serde_json::from_str(&tools.kubectl(&get).await?.ok()?)?;
-    for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"] {
-        binding["metadata"].as_object_mut().context("it has metadata")?.remove(field);
-    }
-    tools.kubectl(&["delete", "validatingadmissionpolicybinding", LABEL]).await?.ok()?;
-    let outcome = async {
-        let set = format!("{CLASS_LABEL}=Open");
-        let label = ["label", "--overwrite", "namespace", &namespace, &set, "--dry-run=server"];
-        until(SOON, "the policy to be forgotten", async || {
-            let refusal = tools.kubectl(&label).await?.refused()?;
-            ensure!(!refusal.contains(LABEL), "{refusal}");
-            Ok(())
-        })
-        .await?;
-        super::downgrade::label_stays(&amanat, &namespace, |output, key| {
-            refused_by(output, "namespaces", &["placement/", key, "; fix: "])
-        })
-        .await?;
-        let brought = patched(manifests::namespace("brought"), &json!({"metadata": {"labels": {CLASS_LABEL: "Open"}}}));
-        let parts = ["placement/data-class-declared: ", "only Amanat writes the class label", "; fix: "];
-        refused_by(dry(&tools, &brought).await?, "namespaces", &parts)
-    }
-    .await;
-    tools.create(&binding.to_string()).await?.ok()?;
-    amanat.wait_serving().await?;
-    outcome
 }

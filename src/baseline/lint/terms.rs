@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Findings;
-use crate::api::security_baseline::Undeclared;
+use crate::api::Undeclared;
 use crate::api::{Effect, SecurityBaselineSpec};
 use crate::baseline::{Effective, NEWEST_POD_SECURITY, is_newer, unknown};
 use crate::catalogue;
