@@ -56,9 +56,8 @@ fn overlays() -> impl Strategy<Value = Value> {
         json!(["docker.io"]),
         json!([]),
     ]);
-    let demand = prop::sample::select(vec![json!("tag"), json!("digest")]);
     let drivers = prop::sample::select(vec![json!(["d"]), json!([])]);
-    let control = (0..catalogue::ALL.len(), prop::collection::vec(effects(), 5), registries, demand, drivers);
+    let control = (0..catalogue::ALL.len(), prop::collection::vec(effects(), 5), registries, any::<bool>(), drivers);
     let row = (0..5_usize, prop::sample::subsequence(vec!["Public", "Government", "Private"], 1..3), any::<bool>());
     let rows = prop::collection::vec(row, 0..4);
     (prop::collection::vec(control, 0..8), rows, 1..400).prop_map(|(controls, rows, hours)| {
@@ -72,7 +71,7 @@ fn overlays() -> impl Strategy<Value = Value> {
         let named: Vec<Value> = controls
             .into_iter()
             .filter(|(index, ..)| seen.insert(*index))
-            .map(|(index, effects, registries, demand, drivers)| {
+            .map(|(index, effects, registries, strict, drivers)| {
                 let control = catalogue::ALL[index];
                 let effects: serde_json::Map<String, Value> =
                     classes.iter().zip(effects).map(|(class, effect)| ((*class).to_owned(), json!(effect))).collect();
@@ -80,7 +79,10 @@ fn overlays() -> impl Strategy<Value = Value> {
                 for spec in control.params {
                     match spec.kind {
                         ParamKind::Registries | ParamKind::Images => params[spec.name] = registries.clone(),
-                        ParamKind::Choice(_) => params[spec.name] = demand.clone(),
+                        ParamKind::Choice(words) => {
+                            params[spec.name] = json!(if strict { words.last() } else { words.first() });
+                        }
+                        ParamKind::AtMost(low, high) => params[spec.name] = json!(if strict { low } else { high }),
                         ParamKind::Allowed => params[spec.name] = drivers.clone(),
                         _ => {}
                     }

@@ -53,8 +53,8 @@ fn registry() -> Vec<Value> {
         object("CloudServiceProvider", "ntc", provider),
     ];
     for (namespace, class) in NAMESPACES {
-        let mut declared =
-            object("CloudWorkload", "workload", spec(&fixture::declaration(json!({"dataClass": class}))));
+        let declared = json!({"dataClass": class, "apiAccess": {"serviceAccounts": [pods::DECLARED]}});
+        let mut declared = object("CloudWorkload", "workload", spec(&fixture::declaration(declared)));
         declared["metadata"]["namespace"] = json!(namespace);
         objects.push(declared);
     }
@@ -183,26 +183,44 @@ async fn review(
     body["response"].clone()
 }
 
-/// What `check` finds in each object, by namespace and name.
-fn through_check(objects: &[Written]) -> BTreeMap<(String, String), Vec<Entry>> {
-    let documents = registry().into_iter().chain(objects.iter().map(|written| written.object.clone()));
+/// What `check` says of an object.
+#[derive(Clone, Default)]
+struct Checked {
+    entries: Vec<Entry>,
+    notices: Vec<String>,
+}
+
+/// What `check` says of each object, by namespace and name.
+fn through_check(objects: &[Written]) -> BTreeMap<(String, String), Checked> {
+    let registry = registry();
+    let before = registry.len();
+    let documents = registry.into_iter().chain(objects.iter().map(|written| written.object.clone()));
     let text = documents.map(|object| format!("---\n{object}\n")).collect::<String>();
     let outcome = check(&CheckArgs::default(), &Inputs::of_text("all.yaml", &text)).unwrap();
     assert!(outcome.report.errors.is_empty(), "{:?}", outcome.report.errors);
     assert_eq!(outcome.report.objects, objects.len() + NAMESPACES.len());
     assert!(outcome.report.not_assessed.is_empty(), "{:?}", outcome.report.not_assessed);
-    let mut found: BTreeMap<(String, String), Vec<Entry>> = BTreeMap::new();
+    let mut found: BTreeMap<(String, String), Checked> = BTreeMap::new();
     for entry in outcome.report.findings {
         let namespace = entry.object.namespace.clone().unwrap_or_default();
-        found.entry((namespace, entry.object.name.clone())).or_default().push(entry);
+        found.entry((namespace, entry.object.name.clone())).or_default().entries.push(entry);
+    }
+    for notice in outcome.report.notices {
+        let Some(object) = notice.source.document.checked_sub(before).and_then(|place| objects.get(place)) else {
+            continue;
+        };
+        // A Pod is supplied by an entry that tells nothing.
+        assert_ne!(object.kind, Kind::Pod, "{}", notice.message);
+        let key = (object.namespace().to_owned(), object.name().to_owned());
+        found.entry(key).or_default().notices.push(notice.message);
     }
     found
 }
 
-/// Findings of `check` as the webhook would tell them, written out here once more.
-fn told(entries: &[Entry]) -> Found {
-    let mut found = Found::default();
-    for entry in entries {
+/// What `check` says as the webhook would tell it, written out here once more.
+fn told(checked: &Checked) -> Found {
+    let mut found = Found { warned: checked.notices.clone(), ..Found::default() };
+    for entry in &checked.entries {
         let finding = &entry.outcome.finding;
         let path = finding.path.to_string();
         match entry.outcome.effect {
@@ -284,7 +302,7 @@ async fn created_objects() {
     for object in &objects {
         let webhook = through_webhook(&router, "CREATE", object, None).await;
         let key = (object.namespace().to_owned(), object.name().to_owned());
-        let check = told(found.get(&key).map(Vec::as_slice).unwrap_or_default());
+        let check = told(&found.get(&key).cloned().unwrap_or_default());
         assert!(agree(&webhook, &check), "{}\nwebhook {webhook:#?}\ncheck {check:#?}", object.object);
         match (webhook.denied.is_empty(), webhook.warned.is_empty()) {
             (false, _) => denied += 1,
@@ -297,12 +315,13 @@ async fn created_objects() {
 
 /// What a comparison forgives, by a table of its own: a template is forgiven whole when nothing of it changed, and judged
 /// whole otherwise; of a Pod, each finding of the old one forgives one of the same control, container, field and value.
-fn forgiven(new: &Written, old: &Written, of_new: &[Entry], of_old: &[Entry]) -> Vec<Entry> {
+fn forgiven(new: &Written, old: &Written, of_new: &Checked, of_old: &Checked) -> Checked {
     if new.sent() == old.sent() {
-        return Vec::new();
+        return Checked::default();
     }
+    let notices = of_new.notices.iter().filter(|notice| !of_old.notices.contains(notice)).cloned().collect();
     if new.kind != Kind::Pod {
-        return of_new.to_vec();
+        return Checked { notices, ..of_new.clone() };
     }
     let key = |entry: &Entry| {
         let finding = &entry.outcome.finding;
@@ -316,10 +335,10 @@ fn forgiven(new: &Written, old: &Written, of_new: &[Entry], of_old: &[Entry]) ->
             .collect();
         (finding.control, finding.container.clone(), path, finding.value.to_string())
     };
-    let mut left: Vec<_> = of_old.iter().map(key).collect();
+    let mut left: Vec<_> = of_old.entries.iter().map(key).collect();
     let mut kept = Vec::new();
     // The node of a Pod that is there is the scheduler's.
-    for entry in of_new.iter().filter(|entry| entry.outcome.finding.path.to_string() != "spec.nodeName") {
+    for entry in of_new.entries.iter().filter(|entry| entry.outcome.finding.path.to_string() != "spec.nodeName") {
         match left.iter().position(|known| *known == key(entry)) {
             Some(place) => {
                 left.remove(place);
@@ -327,7 +346,7 @@ fn forgiven(new: &Written, old: &Written, of_new: &[Entry], of_old: &[Entry]) ->
             None => kept.push(entry.clone()),
         }
     }
-    kept
+    Checked { entries: kept, notices }
 }
 
 #[tokio::test]
@@ -368,7 +387,7 @@ async fn updated_objects() {
         same.object["metadata"]["name"] = json!(new.name());
         let webhook = through_webhook(&router, "UPDATE", new, Some(&same)).await;
         let kept = forgiven(new, &same, &of(new), &of(old));
-        forgave += of(new).len() - kept.len();
+        forgave += of(new).entries.len() - kept.entries.len();
         let check = told(&kept);
         assert!(
             agree(&webhook, &check),

@@ -74,6 +74,7 @@ fn objects() -> impl Strategy<Value = Value> {
     (metadata, pods::specs()).prop_map(|(metadata, mut spec)| {
         // The API server leaves nothing null.
         prune(&mut spec);
+        pods::mount_token(&mut spec);
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     })
 }
@@ -154,6 +155,17 @@ fn each_supply_fills_in_what_is_left_out_and_nothing_else() {
     confined["containers"][0]["securityContext"]["seccompProfile"] = profile.clone();
     let mut unconfined = conforming_spec();
     unconfined["securityContext"]["seccompProfile"] = json!({"type": "Unconfined"});
+    let remove = |path: &str| json!({"op": "remove", "path": path});
+    let mut mounted = without(&["/automountServiceAccountToken"]);
+    let second = json!({"name": "second", "image": mounted["containers"][0]["image"]});
+    mounted["containers"].as_array_mut().unwrap().push(second);
+    mounted["containers"][0]["volumeMounts"] = json!([{"name": "v", "mountPath": "/v"}]);
+    mounted["initContainers"] = json!([{"name": "init"}]);
+    mounted["volumes"] = json!([{"name": "v", "emptyDir": {}}]);
+    let mut asked_for = mounted.clone();
+    asked_for["automountServiceAccountToken"] = json!(true);
+    pods::mount_token(&mut mounted);
+    pods::mount_token(&mut asked_for);
     let table = [
         ("placement/class-inherited", conforming_spec(), json!([label])),
         ("pod/seccomp-profile", conforming_spec(), json!([])),
@@ -171,6 +183,24 @@ fn each_supply_fills_in_what_is_left_out_and_nothing_else() {
         ),
         // An ephemeral container may come later, and has none of its own.
         ("pod/seccomp-profile", confined, json!([add("/spec/securityContext/seccompProfile", profile.clone())])),
+        ("pod/service-account-token", conforming_spec(), json!([])),
+        (
+            "pod/service-account-token",
+            without(&["/automountServiceAccountToken"]),
+            json!([add("/spec/automountServiceAccountToken", json!(false))]),
+        ),
+        (
+            "pod/service-account-token",
+            mounted,
+            json!([
+                remove("/spec/initContainers/0/volumeMounts/0"),
+                remove("/spec/containers/0/volumeMounts/1"),
+                remove("/spec/containers/1/volumeMounts/0"),
+                remove("/spec/volumes/1"),
+                add("/spec/automountServiceAccountToken", json!(false)),
+            ]),
+        ),
+        ("pod/service-account-token", asked_for, json!([])),
     ];
     for (control, spec, edits) in table {
         let engine = only(catalogue::find(control).unwrap());

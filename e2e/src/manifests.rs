@@ -92,6 +92,7 @@ pub fn container() -> Value {
 /// A Pod's spec that conforms to every class, with one container.
 pub fn pod_spec(container: &Value) -> Value {
     json!({
+        "automountServiceAccountToken": false,
         "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
     })

@@ -11,7 +11,6 @@ fn set<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
 #[must_use]
 pub fn inert_fields_of_cloud_workload(spec: &CloudWorkloadSpec) -> Vec<&'static str> {
     set([
-        ("spec.apiAccess", spec.api_access.is_some()),
         ("spec.sla", spec.sla.is_some()),
         ("spec.exitPlan", spec.exit_plan.is_some()),
         ("spec.tags", !spec.tags.is_empty()),

@@ -38,6 +38,7 @@ pub static ALL: &[&Control] = &[
     &pod::SECCOMP_UNCONFINED,
     &pod::SECURITY_ADMISSION_LABELS,
     &pod::SELINUX_OPTIONS,
+    &pod::SERVICE_ACCOUNT_TOKEN,
     &pod::SYSCTLS,
     &pod::VOLUME_TYPES,
     &pod::WINDOWS_HOST_PROCESS,

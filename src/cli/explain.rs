@@ -120,7 +120,7 @@ pub(super) fn kind(spec: &ParamSpec) -> String {
         ParamKind::Images => "a list of registries or repositories whose images are excepted".to_owned(),
         ParamKind::Networks => "a list of networks".to_owned(),
         ParamKind::Peers => "a list of {namespace, podLabels, ports}".to_owned(),
-        ParamKind::AtLeast(low, high) => format!("a number from {low} to {high}"),
+        ParamKind::AtLeast(low, high) | ParamKind::AtMost(low, high) => format!("a number from {low} to {high}"),
         ParamKind::Ceilings(resources) => format!("the most of {}", resources.join(", ")),
         ParamKind::Supplies(resources) => format!("quantities of {}", resources.join(", ")),
         ParamKind::Choice(words) => format!("one of {}", words.join(", ")),

@@ -27,6 +27,8 @@ pub enum ParamKind {
     Peers,
     /// A whole number from the first to the second bound; higher is stricter.
     AtLeast(i64, i64),
+    /// A whole number from the first to the second bound; lower is stricter. Absent: none is too much.
+    AtMost(i64, i64),
     /// Quantities of these resources that may not be exceeded; lower and more are stricter. Absent: none is bounded.
     Ceilings(&'static [&'static str]),
     /// Quantities of these resources that are given to what asks for none; lower and fewer are stricter. Absent: nothing
@@ -87,7 +89,7 @@ pub enum ParamValue {
     Networks(Vec<IpNet>),
     /// Of [`ParamKind::Peers`]; sorted.
     Peers(Vec<Peer>),
-    /// Of [`ParamKind::AtLeast`].
+    /// Of [`ParamKind::AtLeast`] and [`ParamKind::AtMost`].
     Int(i64),
     /// Of [`ParamKind::Ceilings`] and [`ParamKind::Supplies`].
     Bounds(Bounds),
@@ -126,7 +128,7 @@ impl ParamSpec {
                 peers.dedup();
                 Ok(ParamValue::Peers(peers))
             }
-            ParamKind::AtLeast(low, high) => match value.as_i64() {
+            ParamKind::AtLeast(low, high) | ParamKind::AtMost(low, high) => match value.as_i64() {
                 Some(number) if (low..=high).contains(&number) => Ok(ParamValue::Int(number)),
                 _ => Err(wants(format!("a whole number from {low} to {high}"))),
             },
@@ -192,7 +194,10 @@ impl ParamSpec {
                 ParamValue::Networks(networks)
             }
             (ParamValue::Peers(a), ParamValue::Peers(b)) => ParamValue::Peers(both(a, b)),
-            (ParamValue::Int(a), ParamValue::Int(b)) => ParamValue::Int(*a.max(b)),
+            (ParamValue::Int(a), ParamValue::Int(b)) => {
+                let lower = matches!(self.kind, ParamKind::AtMost(..));
+                ParamValue::Int(if lower { *a.min(b) } else { *a.max(b) })
+            }
             (ParamValue::Bounds(a), ParamValue::Bounds(b)) => {
                 let both_only = matches!(self.kind, ParamKind::Supplies(_));
                 ParamValue::Bounds(if both_only { bounds::common(a, b) } else { bounds::all(a, b) })
@@ -325,82 +330,4 @@ impl Params {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn spec(kind: ParamKind) -> ParamSpec {
-        ParamSpec { name: "p", kind, required: false, doc: "" }
-    }
-
-    #[test]
-    fn refuses_what_is_not_of_the_kind() {
-        let table = [
-            (ParamKind::Allowed, json!("a")),
-            (ParamKind::Allowed, json!([1])),
-            (ParamKind::Allowed, json!([""])),
-            (ParamKind::Registries, json!(["https://registry.example.org"])),
-            (ParamKind::Registries, json!(["registry.example.org//a"])),
-            (ParamKind::Registries, json!(["registry.example.org/Team"])),
-            (ParamKind::Registries, json!(["/a"])),
-            (ParamKind::Registries, json!(["registry.example.org:port"])),
-            (ParamKind::Networks, json!(["10.0.0.0/33"])),
-            (ParamKind::Peers, json!([{"namespace": "a", "label": {}}])),
-            (ParamKind::AtLeast(1, 5), json!(0)),
-            (ParamKind::AtLeast(1, 5), json!("1")),
-            (ParamKind::Choice(&["tag", "digest"]), json!("none")),
-            (ParamKind::Ceilings(&["cpu"]), json!(["cpu"])),
-            (ParamKind::Ceilings(&["cpu"]), json!({"memory": "1Gi"})),
-            (ParamKind::Ceilings(&["cpu"]), json!({"cpu": "-1"})),
-            (ParamKind::Ceilings(&["cpu"]), json!({"cpu": "much"})),
-            (ParamKind::Ceilings(&["cpu"]), json!({"cpu": null})),
-            (ParamKind::Supplies(&["cpu"]), json!({"cpu": 0})),
-        ];
-        for (kind, value) in table {
-            assert!(spec(kind).parse(&value).is_err(), "{kind:?} {value}");
-        }
-    }
-
-    #[test]
-    fn the_stricter_value_is_within_both() {
-        let table = [
-            (ParamKind::Allowed, json!(["a", "b"]), json!(["b", "c"]), json!(["b"])),
-            (ParamKind::Registries, json!(["r.io"]), json!(["r.io/x", "s.io"]), json!(["r.io/x"])),
-            (ParamKind::Registries, json!(["r.io"]), json!(["r.io.evil.com"]), json!([])),
-            (
-                ParamKind::Networks,
-                json!(["10.0.0.0/8"]),
-                json!(["10.1.0.0/16", "0.0.0.0/0"]),
-                json!(["10.1.0.0/16", "10.0.0.0/8"]),
-            ),
-            (ParamKind::AtLeast(0, 9), json!(2), json!(7), json!(7)),
-            (ParamKind::Choice(&["tag", "digest"]), json!("digest"), json!("tag"), json!("digest")),
-            (
-                ParamKind::Ceilings(&["cpu", "memory", "pods"]),
-                json!({"cpu": "1500m", "pods": 0}),
-                json!({"cpu": 2, "memory": "1Gi", "pods": "10"}),
-                json!({"cpu": "1500m", "memory": "1Gi", "pods": 0}),
-            ),
-            (
-                ParamKind::Supplies(&["cpu", "memory"]),
-                json!({"cpu": 0.5}),
-                json!({"cpu": "400m", "memory": "1Gi"}),
-                json!({"cpu": "400m"}),
-            ),
-        ];
-        for (kind, a, b, stricter) in table {
-            let spec = spec(kind);
-            let parse = |value: &Value| spec.parse(value).unwrap();
-            assert_eq!(spec.stricter(&parse(&a), &parse(&b)), parse(&stricter), "{kind:?}");
-            assert_eq!(spec.stricter(&parse(&b), &parse(&a)), parse(&stricter), "{kind:?} turned round");
-        }
-    }
-
-    #[test]
-    fn a_prefix_ends_at_a_slash() {
-        assert!(is_within("registry.io/app", "registry.io"));
-        assert!(is_within("registry.io/team/app", "registry.io/team"));
-        assert!(!is_within("registry.io.evil.com/app", "registry.io"));
-        assert!(!is_within("registry.io/teamster/app", "registry.io/team"));
-    }
-}
+mod tests;

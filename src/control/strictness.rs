@@ -25,6 +25,7 @@ impl ParamSpec {
                 a.iter().all(|net| b.iter().any(|other| other.contains(net)))
             }
             (ParamValue::Peers(a), ParamValue::Peers(b)) => a.iter().all(|peer| b.contains(peer)),
+            (ParamValue::Int(a), ParamValue::Int(b)) if matches!(self.kind, ParamKind::AtMost(..)) => a <= b,
             (ParamValue::Int(a), ParamValue::Int(b)) => a >= b,
             (ParamValue::Bounds(a), ParamValue::Bounds(b)) if matches!(self.kind, ParamKind::Supplies(_)) => {
                 a.iter().all(|(resource, bound)| b.get(resource).is_some_and(|other| bound.amount <= other.amount))
@@ -96,6 +97,8 @@ mod tests {
             (ParamKind::Peers, json!([]), json!([{"namespace": "a"}])),
             (ParamKind::AtLeast(0, 9), json!(7), json!(2)),
             (ParamKind::AtLeast(0, 9), json!(2), Value::Null),
+            (ParamKind::AtMost(0, 9), json!(2), json!(7)),
+            (ParamKind::AtMost(0, 9), json!(7), Value::Null),
             (ParamKind::Ceilings(CPU), json!({"cpu": "1500m"}), json!({"cpu": 2})),
             (ParamKind::Ceilings(CPU), json!({"cpu": 2, "memory": "1Gi"}), json!({"cpu": 2})),
             (ParamKind::Ceilings(CPU), json!({"cpu": 2}), Value::Null),

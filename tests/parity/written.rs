@@ -3,6 +3,8 @@
 use amanat::control::Kind;
 use serde_json::{Value, json};
 
+use crate::pods;
+
 /// An object with its kind, as somebody wrote it.
 #[derive(Clone)]
 pub(crate) struct Written {
@@ -60,8 +62,11 @@ impl Written {
                 fields.insert("emptyDir".to_owned(), json!({}));
             }
         }
-        if self.kind == Kind::Pod && self.namespace() == "restricted" {
-            limit_ranged(spec);
+        if self.kind == Kind::Pod {
+            pods::mount_token(spec);
+            if self.namespace() == "restricted" {
+                limit_ranged(spec);
+            }
         }
         let host_network = spec["hostNetwork"] == true;
         for list in ["containers", "initContainers", "ephemeralContainers"] {

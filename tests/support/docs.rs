@@ -125,6 +125,7 @@ fn value_of(param: &ParamSpec) -> String {
         ParamKind::Networks => "list of networks in CIDR notation".to_owned(),
         ParamKind::Peers => "list of `{namespace, podLabels, ports: [{port, protocol}]}`".to_owned(),
         ParamKind::AtLeast(low, high) => format!("number from {low} to {high}; higher is stricter"),
+        ParamKind::AtMost(low, high) => format!("number from {low} to {high}; lower is stricter, absent is unbounded"),
         ParamKind::Ceilings(resources) => {
             format!("quantities of {}; lower is stricter, absent is unbounded", resources.join(", "))
         }

@@ -26,6 +26,8 @@ pub(crate) struct Registry {
     /// Classes by namespace.
     pub(crate) classes: BTreeMap<String, String>,
     pub(crate) nodes: BTreeMap<String, Arc<Node>>,
+    /// Declarations by namespace.
+    pub(crate) declarations: BTreeMap<String, CloudWorkloadSpec>,
 }
 
 impl Registry {
@@ -79,6 +81,9 @@ impl Context for Registry {
     fn class_of(&self, namespace: &str) -> Lookup<&str> {
         self.classes.get(namespace).map_or(Lookup::Absent, |class| Lookup::Found(class))
     }
+    fn declared(&self, namespace: &str) -> Lookup<&CloudWorkloadSpec> {
+        self.declarations.get(namespace).map_or(Lookup::Absent, Lookup::Found)
+    }
     fn namespace_going(&self, _: &str) -> Lookup<bool> {
         Lookup::Found(self.going)
     }
@@ -123,7 +128,8 @@ pub(crate) fn governed(engine: &Engine, class: &str, cap: Option<Effect>) -> Sta
 
 /// A Pod spec that every control of every class accepts.
 pub(crate) fn conforming_spec() -> Value {
-    json!({"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+    json!({"automountServiceAccountToken": false,
+        "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [{"name": "app",
             "image": format!("registry.example.gov.pk/app@sha256:{}", "0".repeat(64)),
             "resources": {"limits": {"cpu": "500m", "memory": "256Mi"}},

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use crate::fixture::conforming_spec;
 
 const PLACE: &str = "node-restriction.kubernetes.io/amanat-jurisdiction";
+/// A ServiceAccount that a declaration may name.
+pub(crate) const DECLARED: &str = "elector";
+const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// A change of a Pod's spec by JSON pointer.
 type Fault = (&'static str, Value);
@@ -65,6 +68,31 @@ pub(crate) fn faults() -> Vec<Fault> {
         ),
         ("/tolerations", json!([{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}])),
         ("/tolerations", json!([{"operator": "Exists"}, {"key": "amanat.dev/data-class", "value": "Open"}])),
+        ("/automountServiceAccountToken", Value::Null),
+        ("/automountServiceAccountToken", Value::Null),
+        ("/automountServiceAccountToken", json!(true)),
+        ("/serviceAccountName", json!(DECLARED)),
+        ("/volumes", json!([token_volume("kube-api-access-x"), {"name": "v", "emptyDir": {}}, token_volume("token")])),
+        ("/volumes", json!([token_volume("kube-api-access-x"), token_volume("kube-api-access-y")])),
+        (
+            "/volumes",
+            json!([{"name": "kube-api-access-z", "projected": {"sources": [{"serviceAccountToken":
+            {"path": "token", "expirationSeconds": 7200}}]}}]),
+        ),
+        (
+            "/containers/0/volumeMounts",
+            json!([
+                mount("kube-api-access-x", "/a"),
+                mount("v", TOKEN_PATH),
+                mount("kube-api-access-x", "/b"),
+                mount("kube-api-access-y", "/c")
+            ]),
+        ),
+        (
+            "/initContainers",
+            json!([{"name": "init", "image": "busybox", "volumeMounts":
+            [mount("v", "/v"), mount("kube-api-access-y", "/y"), mount("kube-api-access-x", "/x")]}]),
+        ),
         ("/initContainers", json!([{"name": "init", "image": "busybox"}])),
         ("/initContainers", json!([{"name": "side", "image": "busybox", "restartPolicy": "Always"}])),
     ];
@@ -98,5 +126,45 @@ fn set(spec: &mut Value, pointer: &str, value: Value) {
     // A fault that needs what another removed changes nothing.
     if let Some(object) = parent.as_object_mut() {
         object.insert(field.to_owned(), value);
+    }
+}
+
+fn mount(volume: &str, path: &str) -> Value {
+    json!({"name": volume, "mountPath": path, "readOnly": true})
+}
+
+/// A volume as the API server's plugin makes it.
+fn token_volume(name: &str) -> Value {
+    json!({"name": name, "projected": {"defaultMode": 420, "sources": [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1",
+            "fieldPath": "metadata.namespace"}}]}}]}})
+}
+
+/// A Pod's spec as the API server completes it before it calls a webhook: the token that it mounts by itself.
+pub(crate) fn mount_token(spec: &mut Value) {
+    if spec["automountServiceAccountToken"] == false {
+        return;
+    }
+    let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let mut volumes = items(&spec["volumes"]);
+    let name = |volume: &Value| volume["name"].as_str().unwrap_or_default().to_owned();
+    let there = volumes.iter().map(name).find(|name| name.starts_with("kube-api-access-"));
+    let token = there.clone().unwrap_or_else(|| "kube-api-access-8xq2v".to_owned());
+    let mut needed = false;
+    for list in ["initContainers", "containers"] {
+        for container in spec[list].as_array_mut().into_iter().flatten() {
+            let mut mounts = items(&container["volumeMounts"]);
+            if mounts.iter().all(|mount| mount["mountPath"] != TOKEN_PATH) {
+                mounts.push(mount(&token, TOKEN_PATH));
+                container["volumeMounts"] = json!(mounts);
+                needed = true;
+            }
+        }
+    }
+    if needed && there.is_none() {
+        volumes.push(token_volume(&token));
+        spec["volumes"] = json!(volumes);
     }
 }

@@ -32,7 +32,8 @@ impl Shape {
 
 /// A Pod as its author writes it who knows what Amanat supplies.
 pub(super) fn bare() -> Value {
-    pod(&pod_spec(&container()))
+    let supplied = json!({"automountServiceAccountToken": null, "securityContext": {"seccompProfile": null}});
+    pod(&patched(pod_spec(&container()), &supplied))
 }
 
 /// A Pod that image/digest-pinned refuses.

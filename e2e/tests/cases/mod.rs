@@ -32,6 +32,7 @@ mod says;
 mod self_protection;
 mod supply;
 mod suspension;
+mod tokens;
 mod updates;
 mod yaml;
 
@@ -57,6 +58,7 @@ pub(crate) fn all() -> Vec<Case> {
         pod_security::cases(),
         resource_bounds::cases(),
         supply::cases(),
+        tokens::cases(),
         order::cases(),
         rollout::cases(),
         outage::cases(),

@@ -1,0 +1,63 @@
+//! The removal of the token that nobody asked for.
+
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+
+use super::{account, declares, declaring_suffices, plugin};
+use crate::control::{Draft, Params, Supplying};
+
+/// Removes what the plugin mounted by itself, and keeps it from mounting it again. A field that is true asks for it.
+pub(super) fn fill(supplying: &Supplying<'_>, params: &Params, draft: &mut Draft<'_>) {
+    let account = account(draft.spec).to_owned();
+    let suffices = declaring_suffices(params);
+    let declared = supplying.declaration.is_some_and(|declaration| declares(declaration, &account));
+    if draft.spec.automount_service_account_token == Some(true) || (suffices && declared) {
+        return;
+    }
+    let mounts = plugin::mounts(draft.spec, draft.is_template());
+    let removed = remove_volumes(draft);
+    if draft.spec.automount_service_account_token.is_none() {
+        draft.add("/spec/automountServiceAccountToken", false);
+        draft.spec.automount_service_account_token = Some(false);
+    }
+    if draft.is_template() && (mounts || removed) {
+        let token = "supply removes the API token kube-api-access-* from its Pods";
+        draft.notice(if suffices {
+            format!("{token}: spec.apiAccess may declare ServiceAccount {account}")
+        } else {
+            format!("{token}; automountServiceAccountToken: false says the same")
+        });
+    }
+}
+
+/// Removes the plugin's volumes with their mounts. Places behind a removed one shift: the last goes first.
+fn remove_volumes(draft: &mut Draft<'_>) -> bool {
+    let its = draft.spec.volumes.iter().flatten().enumerate().filter(|(_, volume)| plugin::is_its_volume(volume));
+    let its: Vec<(usize, String)> = its.map(|(place, volume)| (place, volume.name.clone())).collect();
+    for (place, name) in its.iter().rev() {
+        for list in ["initContainers", "containers"] {
+            remove_mounts(draft, list, name);
+        }
+        draft.remove(format!("/spec/volumes/{place}"));
+    }
+    draft.spec.volumes.iter_mut().for_each(|volumes| volumes.retain(|volume| !plugin::is_its_volume(volume)));
+    !its.is_empty()
+}
+
+fn remove_mounts(draft: &mut Draft<'_>, list: &str, volume: &str) {
+    let mut removed = Vec::new();
+    for (container, Container { volume_mounts, .. }) in containers(draft.spec, list).iter_mut().enumerate() {
+        let Some(mounts) = volume_mounts else { continue };
+        let places = mounts.iter().enumerate().filter(|(_, mount)| mount.name == volume).map(|(place, _)| place);
+        let places: Vec<usize> = places.collect();
+        removed.extend(places.iter().rev().map(|place| format!("/spec/{list}/{container}/volumeMounts/{place}")));
+        mounts.retain(|mount| mount.name != volume);
+    }
+    removed.into_iter().for_each(|path| draft.remove(path));
+}
+
+fn containers<'s>(spec: &'s mut PodSpec, list: &str) -> &'s mut [Container] {
+    match list {
+        "initContainers" => spec.init_containers.as_deref_mut().unwrap_or_default(),
+        _ => &mut spec.containers,
+    }
+}
