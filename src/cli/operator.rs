@@ -358,3 +358,27 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Namespace;
+    use kube::Api;
+    use kube::api::PostParams;
+
+    use super::*;
+    use crate::cluster::ApplyError;
+    use crate::cluster::clock::ManualClock;
+
+    #[tokio::test]
+    async fn the_client_for_writing_sends_no_write_of_who_does_not_lead() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        // Nobody listens there: what is sent fails otherwise.
+        let config = Config::new("http://127.0.0.1:1".parse().unwrap());
+        let fence = Fence::new(Arc::new(ManualClock::at("2026-01-01T00:00:00Z")));
+        let namespaces = Api::<Namespace>::all(fenced(config, fence).unwrap());
+        let written = namespaces.create(&PostParams::default(), &Namespace::default()).await;
+        assert_eq!(ApplyError::from(written.unwrap_err()).category(), "not-leader");
+        let read = namespaces.get("a").await;
+        assert_eq!(ApplyError::from(read.unwrap_err()).category(), "failed");
+    }
+}
