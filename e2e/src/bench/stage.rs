@@ -70,6 +70,14 @@ impl Arm {
             Self::Half => "bench-half",
         }
     }
+
+    /// The class of its namespace, or, where Amanat isn't asked, of the one that it is made alike.
+    fn class(self) -> &'static str {
+        match self {
+            Self::None | Self::Validating | Self::Noop | Self::Amanat => "Restricted",
+            Self::Half => "Public",
+        }
+    }
 }
 
 /// A webhook that is asked, also directly.
@@ -93,7 +101,9 @@ impl Reviews {
     /// The reviews, as they would be of an arm's namespace.
     pub(super) fn asks(&self, path: &str, shape: Shape, arm: Arm) -> Arc<[Ask]> {
         let reviews = self.by.get(&(path.to_owned(), shape)).into_iter().flatten();
-        let moved = reviews.map(|review| review.replace(Arm::Noop.namespace(), arm.namespace()));
+        let moved = reviews.map(|review| {
+            review.replace(Arm::Noop.namespace(), arm.namespace()).replace(Arm::Noop.class(), arm.class())
+        });
         moved.map(|body| Ask { path: path.to_owned(), body: Bytes::from(body) }).collect()
     }
 }
@@ -213,11 +223,11 @@ async fn declare(cluster: &Cluster) -> Result<()> {
     let arms = [Arm::None, Arm::Validating, Arm::Noop, Arm::Amanat, Arm::Half];
     let mut objects: Vec<Value> = arms.iter().map(|arm| manifests::namespace(arm.namespace())).collect();
     objects.extend([manifests::entity(manifests::ENTITY), manifests::provider(manifests::PROVIDER)]);
-    let declared = [(Arm::Amanat, "Restricted"), (Arm::Half, "Public")];
-    objects.extend(declared.map(|(arm, class)| manifests::cloud_workload(arm.namespace(), class)));
+    let declared = [Arm::Amanat, Arm::Half];
+    objects.extend(declared.map(|arm| manifests::cloud_workload(arm.namespace(), arm.class())));
     // Until the webhook is called, declarations are refused as they are while nobody answers.
     until(SOON, "the namespaces to be declared", async || tools.apply(&manifest(&objects)).await?.ok()).await?;
-    for (arm, _) in declared {
+    for arm in declared {
         let wait = ["wait", "cloudworkload/workload", "--for=condition=Ready", "--timeout=60s", "-n", arm.namespace()];
         tools.kubectl(&wait).await?.ok()?;
     }
