@@ -117,9 +117,9 @@ fn made(engine: &Engine, subject: &Subject) -> (Subject, Vec<String>) {
 }
 
 fn selection(subject: &Subject) -> Value {
-    let spec = serde_json::to_value(subject.pod().unwrap().spec).unwrap();
+    let spec = subject.pod().unwrap().spec;
     let path = TERMS.replacen("spec", "", 1).replace('.', "/");
-    json!([spec.pointer(&path), spec.get("tolerations")])
+    json!([json!({"affinity": spec.affinity}).pointer(&path), spec.tolerations])
 }
 
 #[test]

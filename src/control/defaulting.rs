@@ -1,10 +1,9 @@
 //! Manifests are judged as the API server would default them, so that the offline answer is the webhook's.
 //! Only the defaults that a control reads are applied; the source is `SetDefaults_*` of `pkg/apis/core/v1`.
 
-use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::{Map, Value, json};
 
-use super::{Body, Kind, Subject};
+use super::{Body, Kind, PodSpec, Subject};
 
 /// A volume that names no source is an emptyDir. This looks at the text, not at the decoded volume: one of a type that
 /// this release doesn't know decodes as a volume without a source, and must not pass for an emptyDir.

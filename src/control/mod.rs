@@ -9,6 +9,7 @@ pub mod params;
 mod path;
 mod pod;
 mod pod_security;
+mod pod_spec;
 mod standing;
 mod strictness;
 mod subject;
@@ -22,8 +23,9 @@ pub use params::{ParamKind, ParamSpec, ParamValue, Params};
 pub use path::{FieldPath, Segment};
 pub use pod::{ContainerList, ContainerView, PodView};
 pub use pod_security::{Level, POD_SECURITY_MODES, POD_SECURITY_PREFIX, PodSecurity};
+pub use pod_spec::{Container, PodSpec};
 pub use standing::{Acceptance, Cap, Governed, Grace, Standing};
-pub use subject::{Body, Metadata, Subject, TemplateMetadata, Workload};
+pub use subject::{Body, Metadata, Subject, Template, Workload};
 pub use supply::{Draft, Edit, Fill, Supplied, Supply, Supplying};
 
 /// How bad it is when the control's demand isn't met.

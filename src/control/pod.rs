@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, EphemeralContainer, Lifecycle, PodSpec, Probe, ResourceRequirements, SecurityContext,
-    VolumeMount,
-};
+use k8s_openapi::api::core::v1::{ContainerPort, Lifecycle, Probe, ResourceRequirements, SecurityContext, VolumeMount};
 
-use super::{FieldPath, Kind};
+use super::{Container, FieldPath, Kind, PodSpec};
 
 /// A Pod's spec and annotations, with the paths that lead there.
 #[derive(Clone, Copy)]
@@ -77,26 +74,25 @@ pub struct ContainerView<'a> {
     pub startup_probe: Option<&'a Probe>,
 }
 
-/// The two container types of the API have the same fields and no common type.
-macro_rules! view {
-    ($kind:expr, $list:expr, $index:expr, $container:expr) => {
-        ContainerView {
-            kind: $kind,
-            list: $list,
-            index: $index,
-            name: &$container.name,
-            image: $container.image.as_deref(),
-            image_pull_policy: $container.image_pull_policy.as_deref(),
-            security_context: $container.security_context.as_ref(),
-            ports: $container.ports.as_deref().unwrap_or_default(),
-            resources: $container.resources.as_ref(),
-            volume_mounts: $container.volume_mounts.as_deref().unwrap_or_default(),
-            lifecycle: $container.lifecycle.as_ref(),
-            liveness_probe: $container.liveness_probe.as_ref(),
-            readiness_probe: $container.readiness_probe.as_ref(),
-            startup_probe: $container.startup_probe.as_ref(),
+impl<'a> ContainerView<'a> {
+    fn of(kind: Kind, list: ContainerList, index: usize, container: &'a Container) -> Self {
+        Self {
+            kind,
+            list,
+            index,
+            name: &container.name,
+            image: container.image.as_deref(),
+            image_pull_policy: container.image_pull_policy.as_deref(),
+            security_context: container.security_context.as_ref(),
+            ports: container.ports.as_deref().unwrap_or_default(),
+            resources: container.resources.as_ref(),
+            volume_mounts: container.volume_mounts.as_deref().unwrap_or_default(),
+            lifecycle: container.lifecycle.as_ref(),
+            liveness_probe: container.liveness_probe.as_ref(),
+            readiness_probe: container.readiness_probe.as_ref(),
+            startup_probe: container.startup_probe.as_ref(),
         }
-    };
+    }
 }
 
 impl<'a> PodView<'a> {
@@ -118,16 +114,15 @@ impl<'a> PodView<'a> {
     /// Init containers, containers and ephemeral containers, in this order.
     pub fn containers(&self) -> impl Iterator<Item = ContainerView<'a>> + use<'a> {
         let kind = self.kind;
-        let init = self.spec.init_containers.as_deref().unwrap_or_default();
-        let ephemeral = self.spec.ephemeral_containers.as_deref().unwrap_or_default();
-        let of = move |list, (index, container): (usize, &'a Container)| view!(kind, list, index, container);
-        init.iter()
-            .enumerate()
-            .map(move |entry| of(ContainerList::Init, entry))
-            .chain(self.spec.containers.iter().enumerate().map(move |entry| of(ContainerList::Main, entry)))
-            .chain(ephemeral.iter().enumerate().map(move |(index, container): (usize, &'a EphemeralContainer)| {
-                view!(kind, ContainerList::Ephemeral, index, container)
-            }))
+        let lists = [
+            (ContainerList::Init, self.spec.init_containers.as_deref().unwrap_or_default()),
+            (ContainerList::Main, &self.spec.containers),
+            (ContainerList::Ephemeral, self.spec.ephemeral_containers.as_deref().unwrap_or_default()),
+        ];
+        lists.into_iter().flat_map(move |(list, containers)| {
+            let of = move |(index, container)| ContainerView::of(kind, list, index, container);
+            containers.iter().enumerate().map(of)
+        })
     }
 }
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::api::core::v1::{LimitRangeSpec, PodSpec, PodTemplateSpec, ResourceQuotaSpec};
+use k8s_openapi::api::core::v1::{self as core, LimitRangeSpec, ResourceQuotaSpec};
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Kind, PodView};
+use super::{Kind, PodSpec, PodView, WORKLOADS};
 use crate::api::CloudWorkloadSpec;
 
 /// The metadata that some control or the engine reads.
@@ -90,21 +91,23 @@ pub enum Body {
 /// A Pod's spec and what stands around it.
 #[derive(Clone, PartialEq)]
 pub struct Workload {
-    /// Labels of the Pod or template; of a Pod they are its own, moved here from the metadata by the view.
-    pub template: Option<TemplateMetadata>,
+    /// The template that the spec stands in; none of a Pod.
+    pub template: Option<Template>,
     /// Replicas of kinds that have them; absent is 1, as the API server defaults it.
     pub replicas: Option<i32>,
     /// The Pod's spec.
     pub spec: PodSpec,
 }
 
-/// Labels and annotations of a Pod template.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TemplateMetadata {
+/// A Pod template beside its spec.
+#[derive(Clone, PartialEq)]
+pub struct Template {
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
+    /// The spec as it is written, with what nobody reads: one that changed is judged whole, wherever it changed.
+    pub written: Value,
 }
 
 /// An object of a judged kind.
@@ -138,14 +141,14 @@ impl Subject {
         let (metadata, body) = match kind {
             Kind::Pod => {
                 let pod = Lean::<PodSpec>::deserialize(deserializer)?;
-                let spec = with_containers(pod.spec, ["spec", "spec.containers"]).map_err(missing)?;
+                let spec = with_containers(pod.spec, ["spec", "spec.containers"])?;
                 (pod.metadata, Body::Workload(Workload { template: None, replicas: None, spec }))
             }
             Kind::PodTemplate => {
                 let object = LeanTemplate::deserialize(deserializer)?;
                 let template = object.template.ok_or_else(|| missing("template"))?;
                 let fields = ["template.spec", "template.spec.containers"];
-                (object.metadata, workload(template, None, fields).map_err(missing)?)
+                (object.metadata, workload(template, None, fields)?)
             }
             Kind::CronJob => {
                 let object = Lean::<CronSpec>::deserialize(deserializer)?;
@@ -153,7 +156,7 @@ impl Subject {
                 let template = spec.job_template.spec.and_then(|spec| spec.template);
                 let template = template.ok_or_else(|| missing("spec.jobTemplate.spec.template"))?;
                 let fields = ["spec.jobTemplate.spec.template.spec", "spec.jobTemplate.spec.template.spec.containers"];
-                (object.metadata, workload(template, None, fields).map_err(missing)?)
+                (object.metadata, workload(template, None, fields)?)
             }
             Kind::Deployment
             | Kind::StatefulSet
@@ -165,7 +168,7 @@ impl Subject {
                 let spec = object.spec.ok_or_else(|| missing("spec"))?;
                 let template = spec.template.ok_or_else(|| missing("spec.template"))?;
                 let fields = ["spec.template.spec", "spec.template.spec.containers"];
-                (object.metadata, workload(template, spec.replicas, fields).map_err(missing)?)
+                (object.metadata, workload(template, spec.replicas, fields)?)
             }
             Kind::Scale => {
                 let object = Lean::<ScaleSpec>::deserialize(deserializer)?;
@@ -208,12 +211,13 @@ impl Subject {
     }
 
     /// Decodes an object as somebody wrote it: with the defaults that the API server would have filled in before it
-    /// called the webhook.
+    /// called the webhook, and with its types as the API server would demand them, also of what nobody judges.
     ///
     /// # Errors
     /// As [`Subject::decode`].
     pub fn from_manifest(kind: Kind, mut object: serde_json::Value) -> Result<Self, serde_json::Error> {
         super::defaulting::volumes(kind, &mut object);
+        whole_spec(kind, &object)?;
         let mut subject = Self::decode(kind, object)?;
         subject.as_written = true;
         super::defaulting::host_ports(&mut subject);
@@ -240,20 +244,34 @@ impl Subject {
     }
 }
 
-fn workload(template: PodTemplateSpec, replicas: Option<i32>, fields: [&'static str; 2]) -> Result<Body, &'static str> {
-    let metadata = template.metadata.unwrap_or_default();
-    let template_metadata = TemplateMetadata {
-        labels: metadata.labels.unwrap_or_default(),
-        annotations: metadata.annotations.unwrap_or_default(),
-    };
-    let spec = with_containers(template.spec, fields)?;
-    Ok(Body::Workload(Workload { template: Some(template_metadata), replicas, spec }))
+/// Reads a Pod's spec with all that nobody judges, and keeps nothing of it.
+fn whole_spec(kind: Kind, object: &Value) -> Result<(), serde_json::Error> {
+    if !WORKLOADS.contains(&kind) {
+        return Ok(());
+    }
+    let spec = kind.pod_spec_path().iter().try_fold(object, |value, field| value.get(field));
+    Option::<core::PodSpec>::deserialize(spec.unwrap_or(&Value::Null)).map(drop)
 }
 
-/// A Pod's spec that has something to run. The error is the field that is missing, of those of the spec and its containers.
-fn with_containers(spec: Option<PodSpec>, [field, containers]: [&'static str; 2]) -> Result<PodSpec, &'static str> {
-    let spec = spec.ok_or(field)?;
-    if spec.containers.is_empty() { Err(containers) } else { Ok(spec) }
+fn workload<E: serde::de::Error>(
+    template: PodTemplate,
+    replicas: Option<i32>,
+    fields: [&'static str; 2],
+) -> Result<Body, E> {
+    let written = template.spec.unwrap_or_default();
+    let spec = Option::<PodSpec>::deserialize(&written).map_err(E::custom)?;
+    let spec = with_containers(spec, fields)?;
+    let Metadata { labels, annotations, .. } = template.metadata;
+    Ok(Body::Workload(Workload { template: Some(Template { labels, annotations, written }), replicas, spec }))
+}
+
+/// A Pod's spec that has something to run. What is missing otherwise is one of two fields: the spec, or its containers.
+fn with_containers<E: serde::de::Error>(
+    spec: Option<PodSpec>,
+    [field, containers]: [&'static str; 2],
+) -> Result<PodSpec, E> {
+    let spec = spec.ok_or_else(|| E::missing_field(field))?;
+    if spec.containers.is_empty() { Err(E::missing_field(containers)) } else { Ok(spec) }
 }
 
 /// Metadata and spec; managedFields and status are skipped by the deserializer without being kept.
@@ -269,7 +287,7 @@ struct Lean<S> {
 struct LeanTemplate {
     #[serde(default, deserialize_with = "or_default")]
     metadata: Metadata,
-    template: Option<PodTemplateSpec>,
+    template: Option<PodTemplate>,
 }
 
 #[derive(Deserialize)]
@@ -279,9 +297,16 @@ struct MetadataOnly {
 }
 
 #[derive(Deserialize)]
+struct PodTemplate {
+    #[serde(default, deserialize_with = "or_default")]
+    metadata: Metadata,
+    spec: Option<Value>,
+}
+
+#[derive(Deserialize)]
 struct ControllerSpec {
     replicas: Option<i32>,
-    template: Option<PodTemplateSpec>,
+    template: Option<PodTemplate>,
 }
 
 #[derive(Deserialize)]
@@ -326,46 +351,11 @@ fn none<T>() -> Option<T> {
 }
 
 /// `null` where a value could stand is as good as nothing, to the API server and so to us.
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    #[test]
-    fn nulls_are_nothing() {
-        let pod = json!({"metadata": {"name": "a", "labels": null, "ownerReferences": null},
-            "spec": {"securityContext": null, "containers": [{"name": "c", "securityContext": null}]}});
-        let subject = Subject::decode(Kind::Pod, pod).unwrap();
-        assert_eq!(subject.pod().unwrap().containers().count(), 1);
-    }
-
-    #[test]
-    fn a_judged_kind_without_its_judged_part_does_not_decode() {
-        for kind in super::super::WORKLOADS {
-            for object in [json!({"metadata": {}}), json!({"metadata": {}, "spec": {}}), json!({"Spec": {}})] {
-                assert!(Subject::decode(*kind, object.clone()).is_err(), "{kind} {object}");
-            }
-            for (containers, decodes) in [(json!([]), false), (Value::Null, false), (json!([{"name": "c"}]), true)] {
-                let path = kind.pod_spec_path().iter().rev();
-                let spec = json!({"initContainers": [{"name": "i"}], "containers": containers});
-                let object = path.fold(spec, |inner, field| json!({*field: inner}));
-                let decoded = Subject::decode(*kind, object.clone());
-                let missing = format!("missing field `{}.containers`", kind.pod_spec_path().join("."));
-                assert_eq!(decoded.is_ok(), decodes, "{object}");
-                assert!(decoded.err().is_none_or(|error| error.to_string() == missing), "{object}");
-            }
-        }
-    }
-
-    #[test]
-    fn debug_shows_no_content() {
-        let pod = json!({"metadata": {"name": "a", "annotations": {"k": "canary"}},
-            "spec": {"containers": [{"name": "c", "env": [{"name": "X", "value": "canary"}]}]}});
-        let shown = format!("{:?}", Subject::decode(Kind::Pod, pod).unwrap());
-        assert!(!shown.contains("canary"), "{shown}");
-    }
-}
+mod tests;

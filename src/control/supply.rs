@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::PodSpec;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Body, Context, Governed, Kind, Params, Regime, Subject, TemplateMetadata};
+use super::{Body, Context, Governed, Kind, Params, PodSpec, Regime, Subject, Template};
 use crate::api::CloudWorkloadSpec;
 
 /// Fills in what a Pod lacks.
@@ -93,7 +92,7 @@ impl<'a> Draft<'a> {
             || subject.metadata.controller().is_some_and(|owner| owner.kind == Kind::DaemonSet.name());
         let Body::Workload(workload) = &mut subject.body else { return None };
         let labels = match &mut workload.template {
-            Some(TemplateMetadata { labels, .. }) => labels,
+            Some(Template { labels, .. }) => labels,
             None => &mut subject.metadata.labels,
         };
         let spec = &mut workload.spec;

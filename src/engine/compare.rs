@@ -33,7 +33,7 @@ pub(super) fn change(old: &Subject, new: &Subject, controls: &[&'static Control]
             if same { Change::Nothing } else { Change::ByFinding }
         }
         (Body::Workload(before), Body::Workload(after)) => {
-            let same = before.spec == after.spec && metadata_read(old, controls) == metadata_read(new, controls);
+            let same = same_spec(before, after) && metadata_read(old, controls) == metadata_read(new, controls);
             match (same, is_template(after)) {
                 (true, true) => scaled(old.replicas().unwrap_or(1), new.replicas().unwrap_or(1)),
                 (true, false) => Change::Nothing,
@@ -48,6 +48,14 @@ pub(super) fn change(old: &Subject, new: &Subject, controls: &[&'static Control]
 
 fn unless_same<T: PartialEq>(before: &T, after: &T, change: Change) -> Change {
     if before == after { Change::Nothing } else { change }
+}
+
+/// Of a template, every field counts; of a Pod, what is read: findings are compared there.
+fn same_spec(before: &Workload, after: &Workload) -> bool {
+    match (&before.template, &after.template) {
+        (Some(before), Some(after)) => before.written == after.written,
+        _ => before.spec == after.spec,
+    }
 }
 
 fn is_template(workload: &Workload) -> bool {

@@ -3,12 +3,10 @@
 mod plugin;
 mod supply;
 
-use k8s_openapi::api::core::v1::PodSpec;
-
 use crate::api::CloudWorkloadSpec;
 use crate::control::{
-    Case, Check, FieldPath, Finding, Kind, Lookup, POD_SPECS, ParamKind, ParamSpec, Params, Point, Severity, Sink,
-    Subject, Supply,
+    Case, Check, FieldPath, Finding, Kind, Lookup, POD_SPECS, ParamKind, ParamSpec, Params, PodSpec, Point, Severity,
+    Sink, Subject, Supply,
 };
 
 /// The words of `apiAccess`, the most lenient first.

@@ -1,7 +1,9 @@
 //! What the API server's admission plugin ServiceAccount mounts by itself, before any webhook is called. The source is
 //! `plugin/pkg/admission/serviceaccount`; OpenShift's adds a ConfigMap.
 
-use k8s_openapi::api::core::v1::{PodSpec, Volume, VolumeProjection};
+use k8s_openapi::api::core::v1::{Volume, VolumeProjection};
+
+use crate::control::PodSpec;
 
 /// How the names of its volumes begin.
 const PREFIX: &str = "kube-api-access-";

@@ -1,9 +1,7 @@
 //! The removal of the token that nobody asked for.
 
-use k8s_openapi::api::core::v1::{Container, PodSpec};
-
 use super::{account, declares, declaring_suffices, plugin};
-use crate::control::{Draft, Params, Supplying};
+use crate::control::{Container, Draft, Params, PodSpec, Supplying};
 
 /// Removes what the plugin mounted by itself, and keeps it from mounting it again. A field that is true asks for it.
 pub(super) fn fill(supplying: &Supplying<'_>, params: &Params, draft: &mut Draft<'_>) {

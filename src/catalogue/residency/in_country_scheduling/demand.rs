@@ -1,9 +1,9 @@
 //! What is demanded of the nodes that a Pod may go to.
 
-use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm, PodSpec};
+use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm};
 
 use crate::api::{JURISDICTION_LABEL, REGION_LABEL};
-use crate::control::{Node, Params};
+use crate::control::{Node, Params, PodSpec};
 
 /// The parameter of the allowed jurisdictions.
 pub(super) const JURISDICTIONS: &str = "allowedJurisdictions";

@@ -1,6 +1,6 @@
 //! Pods run on nodes in the country, and on no node that is kept for another class.
 
-use k8s_openapi::api::core::v1::{NodeSelectorTerm, PodSpec, Toleration};
+use k8s_openapi::api::core::v1::{NodeSelectorTerm, Toleration};
 use serde_json::json;
 
 mod demand;
@@ -10,8 +10,8 @@ pub use demand::{fits, how_to_label};
 
 use crate::api::DATA_CLASS_LABEL;
 use crate::control::{
-    Case, Check, FieldPath, Finding, Kind, Lookup, Operation, POD_SPECS, ParamKind, ParamSpec, Params, PodView, Point,
-    Severity, Sink, Supply,
+    Case, Check, FieldPath, Finding, Kind, Lookup, Operation, POD_SPECS, ParamKind, ParamSpec, Params, PodSpec,
+    PodView, Point, Severity, Sink, Supply,
 };
 use demand::{Demand, demands, is_empty, required_terms};
 

@@ -1,12 +1,12 @@
 //! Keeps Pods that are made to nodes in the country, and lets them onto those that are kept for their class.
 
-use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm, PodSpec, Toleration};
+use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm, Toleration};
 use serde_json::json;
 
 use super::TERMS;
 use super::demand::{Demand, demands, is_empty};
 use crate::api::{DATA_CLASS_LABEL, JURISDICTION_LABEL};
-use crate::control::{Draft, Params, Supplying};
+use crate::control::{Draft, Params, PodSpec, Supplying};
 
 /// A Pod lacks the toleration when it names no taint of a class, and the affinity when neither its selector nor each of
 /// its terms names a jurisdiction. To a DaemonSet's Pods nothing is supplied.
