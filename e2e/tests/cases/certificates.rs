@@ -24,6 +24,7 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use super::given;
 
@@ -84,12 +85,20 @@ struct Counted {
 }
 
 /// Asks for Pods in a governed namespace, and shakes hands with every replica as the API server would, until the end.
-async fn stream(cluster: &Cluster, namespace: &str, replicas: &[Backend], end: &AtomicBool) -> Result<Counted> {
+/// While it asks, it holds `asking`.
+async fn stream(
+    cluster: &Cluster,
+    namespace: &str,
+    replicas: &[Backend],
+    asking: &Mutex<()>,
+    end: &AtomicBool,
+) -> Result<Counted> {
     let pods = Api::<Pod>::namespaced(cluster.client().clone(), namespace);
     let pod: Pod = serde_json::from_str(&given::pod(namespace, "streamed", &given::conforming()))?;
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     let mut counted = Counted::default();
     while !end.load(Ordering::Relaxed) {
+        let held = asking.lock().await;
         let bundle = bundle(cluster).await?;
         match pods.create(&dry_run, &pod).await {
             Ok(_) => counted.admitted += 1,
@@ -107,6 +116,7 @@ async fn stream(cluster: &Cluster, namespace: &str, replicas: &[Backend], end: &
                 Err(error) => counted.failed.push(format!("{address}: {error:#}")),
             }
         }
+        drop(held);
         ensure!(counted.failed.len() < 20, "{:?}", counted.failed);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -126,7 +136,7 @@ async fn rotation(_: Arc<Suite>) -> Result<()> {
     let namespace = given::built(&amanat, "rotated").await?;
 
     let first = (part(&cluster, "ca.crt").await?, part(&cluster, "tls.crt").await?);
-    let end = AtomicBool::new(false);
+    let (asking, end) = (Mutex::new(()), AtomicBool::new(false));
     let turns = async {
         let outcome = async {
             until(ROTATED, "another leaf", async || {
@@ -143,7 +153,7 @@ async fn rotation(_: Arc<Suite>) -> Result<()> {
             })
             .await?;
             println!("certificates: both CAs were published {:?} after the start", started.elapsed());
-            replace_leader(&amanat).await?;
+            replace_leader(&amanat, &asking).await?;
             println!("certificates: who led was killed and is back {:?} after the start", started.elapsed());
             until(ROTATED, "the first CA to be gone", async || {
                 let bundle = bundle(&cluster).await?;
@@ -163,7 +173,7 @@ async fn rotation(_: Arc<Suite>) -> Result<()> {
         end.store(true, Ordering::Relaxed);
         outcome
     };
-    let (outcome, counted) = tokio::join!(turns, stream(&cluster, &namespace, &replicas, &end));
+    let (outcome, counted) = tokio::join!(turns, stream(&cluster, &namespace, &replicas, &asking, &end));
     let counted = counted?;
     println!(
         "certificates: {} admissions, {} handshakes, {} times not ready",
@@ -183,14 +193,18 @@ async fn rotation(_: Arc<Suite>) -> Result<()> {
     Ok(())
 }
 
-/// Kills whoever leads, once nobody is sent there any more, and waits until another leads and it is back.
-async fn replace_leader(amanat: &Amanat) -> Result<()> {
+/// Kills whoever leads, once nobody is sent there any more, and waits until another leads and it is back. A call that is
+/// answered just then would be lost, whatever certificates do: it is killed while nobody asks.
+async fn replace_leader(amanat: &Amanat, asking: &Mutex<()>) -> Result<()> {
     let leases = Api::<Lease>::namespaced(amanat.cluster().client().clone(), NAMESPACE);
     let leader = async || anyhow::Ok(leases.get("amanat").await?.spec.and_then(|spec| spec.holder_identity));
     let before = leader().await?.context("nobody leads")?;
     let mut installation = amanat.installation().await;
-    installation.forwarder.remove(&before);
-    installation.replica(&before)?.operator.kill();
+    {
+        let _nobody_asks = asking.lock().await;
+        installation.forwarder.remove(&before);
+        installation.replica(&before)?.operator.kill();
+    }
     until(SOON, "another to lead", async || {
         let now = leader().await?;
         ensure!(now.as_ref().is_some_and(|now| *now != before), "{now:?} leads");
@@ -211,7 +225,7 @@ async fn lost(suite: Arc<Suite>) -> Result<()> {
     let namespace = given::built(&amanat, "lost").await?;
     let mut installation = amanat.installation().await;
     let replicas: Vec<Backend> = installation.replicas.iter().map(|replica| replica.operator.backend()).collect();
-    let end = AtomicBool::new(false);
+    let (asking, end) = (Mutex::new(()), AtomicBool::new(false));
     let ways = async {
         let outcome = async {
             for way in ["deleted", "emptied", "of another type"] {
@@ -240,7 +254,7 @@ async fn lost(suite: Arc<Suite>) -> Result<()> {
         end.store(true, Ordering::Relaxed);
         outcome
     };
-    let (outcome, counted) = tokio::join!(ways, stream(cluster, &namespace, &replicas, &end));
+    let (outcome, counted) = tokio::join!(ways, stream(cluster, &namespace, &replicas, &asking, &end));
     let counted = counted?;
     installation.wait_ready(cluster).await?;
     outcome?;
