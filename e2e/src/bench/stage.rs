@@ -26,6 +26,8 @@ use crate::{chart, kubeconfig, net};
 
 /// In the copies of a configuration it stands where the class label stands, which is Amanat's alone to write.
 const COPIED_LABEL: &str = "bench.amanat.dev/data-class";
+/// The label of the level that the API server itself enforces.
+const ENFORCED: &str = "pod-security.kubernetes.io/enforce";
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// The kinds of webhook configurations.
 const CONFIGURATIONS: [&str; 2] = ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"];
@@ -247,7 +249,12 @@ async fn even_out(cluster: &Cluster) -> Result<()> {
     let of_class = |key: &str| key.starts_with("pod-security.kubernetes.io/") || key == CLASS_LABEL;
     let labels: Vec<String> = labels
         .filter(|(key, _)| of_class(key))
-        .filter_map(|(key, value)| Some(format!("{}={}", key.replace(CLASS_LABEL, COPIED_LABEL), value.as_str()?)))
+        .filter_map(|(key, value)| {
+            // Nothing is supplied there, so that a bare Pod breaks what is enforced in Amanat's: it is judged as often, by
+            // the level that it meets.
+            let value = if key == ENFORCED { "baseline" } else { value.as_str()? };
+            Some(format!("{}={value}", key.replace(CLASS_LABEL, COPIED_LABEL)))
+        })
         .collect();
     let built = read(&["get", "resourcequotas,limitranges", "-n", Arm::Amanat.namespace(), "-o", "json"]).await?;
     let built: Vec<Value> = built.get("items").and_then(Value::as_array).into_iter().flatten().cloned().collect();
