@@ -47,9 +47,9 @@ pub fn is_foreign() -> bool {
 impl Cluster {
     /// The cluster of `E2E_KUBECONFIG`, else a control plane of our own with ten Ready nodes.
     ///
-    /// In a foreign cluster all nodes are labelled to be in the country, none are created, and cases that need the control plane itself (its audit log, its
-    /// options, a restart, nodes with labels) are left out. Its API server must reach this machine at
-    /// `E2E_WEBHOOK_HOST`; of kind that is the gateway of its Docker network.
+    /// In a foreign cluster all nodes are labelled to be in the country, none are created, and cases that need the control
+    /// plane itself (its audit log, its options, a restart, nodes with labels) are left out. Its API server must reach
+    /// this machine at `E2E_WEBHOOK_HOST`; of kind that is the gateway of its Docker network.
     pub async fn start() -> Result<Self> {
         if is_foreign() { Self::foreign().await } else { Self::own(&Options::default()).await }
     }

@@ -98,6 +98,12 @@ pub fn pod_spec(container: &Value) -> Value {
     })
 }
 
+/// The same as its author writes it who knows what Amanat supplies.
+pub fn bare_spec() -> Value {
+    let supplied = json!({"automountServiceAccountToken": null, "securityContext": {"seccompProfile": null}});
+    patched(pod_spec(&container()), &supplied)
+}
+
 /// A Pod's spec whose only container is privileged.
 pub fn privileged_spec() -> Value {
     pod_spec(&patched(container(), &json!({"securityContext": {"privileged": true, "allowPrivilegeEscalation": true}})))

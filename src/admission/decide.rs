@@ -42,19 +42,17 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
     let world = state.index.world();
     let now = state.clock.now();
     let context = LiveContext::new(&world, &state.settings, now);
-    let found = look_up(state, entry, &context, namespace, kind, operation).await?;
-    let context = match &found {
-        Some(found) => context.with_found(found),
-        None => context,
+    let standing = context.standing(namespace).ok_or(Unavailable::NoBaseline)?;
+    let found = look_up(state, entry, &standing, namespace, kind, operation).await?;
+    let (context, standing) = match &found {
+        Some(found) => {
+            let context = context.with_found(found);
+            (context, context.standing(namespace).ok_or(Unavailable::NoBaseline)?)
+        }
+        None => (context, standing),
     };
-    let actor = Actor::new(
-        &request.user_info.username,
-        request.user_info.groups(),
-        &state.settings.own_username,
-        &state.settings.control_plane_users,
-    );
     if entry.supplies() {
-        return supply(&context, request, &actor);
+        return supply(state, &context, &standing, request);
     }
 
     let object = if operation == Operation::Delete { request.old_object } else { request.object };
@@ -72,12 +70,15 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
         Operation::Update => decode(kind, request, request.old_object).ok(),
         Operation::Create | Operation::Delete => None,
     };
+    let actor = actor(state, request);
     let engine = engine_for(&context, namespace, &subject).ok_or(Unavailable::NoBaseline)?;
     let standing = match kind {
         Kind::Namespace => {
             engine::standing(&engine.regime, &of_namespace_itself(&context, &subject, old.as_ref()), &context, now)
         }
-        _ => engine::standing(&engine.regime, &context.facts(namespace), &context, now),
+        // By the baseline of the owner that it names, and with what it refers to.
+        Kind::CloudWorkload => engine::standing(&engine.regime, &context.facts(namespace), &context, now),
+        _ => standing,
     };
     let notices = match kind {
         // A Pod has been through the supplying entries when it was made.
@@ -117,21 +118,30 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
 }
 
 /// Fills in what a Pod that is made lacks. Where nothing is supplied it isn't read: it still comes to the judging entries.
-fn supply(context: &LiveContext<'_>, request: &Request<'_>, actor: &Actor) -> Result<Answer, Unavailable> {
-    let namespace = &*request.namespace;
-    let engine = context.engine(namespace).ok_or(Unavailable::NoBaseline)?;
-    let standing = context.standing(namespace).ok_or(Unavailable::NoBaseline)?;
-    if !engine.supplies(&standing) {
+fn supply(
+    state: &AdmissionState,
+    context: &LiveContext<'_>,
+    standing: &Standing,
+    request: &Request<'_>,
+) -> Result<Answer, Unavailable> {
+    let engine = context.engine(&request.namespace).ok_or(Unavailable::NoBaseline)?;
+    if !engine.supplies(standing) {
         return Ok(Answer::passed(Decision::Allowed));
     }
     let mut pod = match decode(Kind::Pod, request, request.object) {
         Ok(pod) => pod,
         Err(reason) => return Ok(Answer::undecodable(reason)),
     };
-    if is_mirror(&pod, Operation::Create, actor) {
+    if is_mirror(&pod, Operation::Create, &actor(state, request)) {
         return Ok(Answer::passed(Decision::MirrorPod));
     }
-    Ok(Answer::supplied(&engine.supply(&standing, context, &mut pod)))
+    Ok(Answer::supplied(&engine.supply(standing, context, &mut pod)))
+}
+
+/// Who asks.
+fn actor(state: &AdmissionState, request: &Request<'_>) -> Actor {
+    let user = &request.user_info;
+    Actor::new(&user.username, user.groups(), &state.settings.own_username, &state.settings.control_plane_users)
 }
 
 /// Fills a template in as its Pods will be. Gives what its author should know and wasn't told before.

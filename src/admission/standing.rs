@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::state::AdmissionState;
 use crate::cluster::lookup::could_change;
 use crate::cluster::{Found, LiveContext, LookupFailed};
-use crate::control::{Body, Context, Kind, Lookup, Operation, Subject};
+use crate::control::{Body, Context, Kind, Lookup, Operation, Standing, Subject};
 
 /// Why a request can't be answered now. The entry's failurePolicy decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +48,7 @@ impl From<LookupFailed> for Unavailable {
 pub(super) async fn look_up(
     state: &AdmissionState,
     entry: Entry,
-    context: &LiveContext<'_>,
+    standing: &Standing,
     namespace: &str,
     kind: Kind,
     operation: Operation,
@@ -60,8 +60,7 @@ pub(super) async fn look_up(
         Kind::CloudWorkload => true,
         _ => operation != Operation::Delete,
     };
-    let standing = context.standing(namespace).ok_or(Unavailable::NoBaseline)?;
-    if !asked || !could_change(namespace, &standing) {
+    if !asked || !could_change(namespace, standing) {
         return Ok(None);
     }
     // A label that the index hasn't seen yet is the memory of a class that a new declaration may not lower.

@@ -20,18 +20,29 @@ pub enum Lookup<T> {
     Unknown,
 }
 
-/// What exists around an object. The live one answers from the index, the offline one from the input files.
+/// What exists around an object. The live one answers from the index, the offline one from the input files. What a
+/// context doesn't answer is unknown, which is never a pass.
 pub trait Context {
     /// A provider of the registry.
-    fn provider(&self, name: &str) -> Lookup<&CloudServiceProviderSpec>;
+    fn provider(&self, _name: &str) -> Lookup<&CloudServiceProviderSpec> {
+        Lookup::Unknown
+    }
     /// An entity of the registry.
-    fn entity(&self, name: &str) -> Lookup<&PublicSectorEntitySpec>;
+    fn entity(&self, _name: &str) -> Lookup<&PublicSectorEntitySpec> {
+        Lookup::Unknown
+    }
     /// The class that holds in a namespace; [`Lookup::Absent`] when none does.
-    fn class_of(&self, namespace: &str) -> Lookup<&str>;
+    fn class_of(&self, _namespace: &str) -> Lookup<&str> {
+        Lookup::Unknown
+    }
     /// Is the namespace being deleted?
-    fn namespace_going(&self, namespace: &str) -> Lookup<bool>;
+    fn namespace_going(&self, _namespace: &str) -> Lookup<bool> {
+        Lookup::Unknown
+    }
     /// When the controller that owns an object was made.
-    fn owner_created(&self, namespace: &str, owner: &OwnerReference) -> Lookup<Timestamp>;
+    fn owner_created(&self, _namespace: &str, _owner: &OwnerReference) -> Lookup<Timestamp> {
+        Lookup::Unknown
+    }
     /// What a namespace declares.
     fn declared(&self, _namespace: &str) -> Lookup<&CloudWorkloadSpec> {
         Lookup::Unknown
@@ -61,23 +72,7 @@ pub struct Node {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nothing;
 
-impl Context for Nothing {
-    fn provider(&self, _: &str) -> Lookup<&CloudServiceProviderSpec> {
-        Lookup::Unknown
-    }
-    fn entity(&self, _: &str) -> Lookup<&PublicSectorEntitySpec> {
-        Lookup::Unknown
-    }
-    fn class_of(&self, _: &str) -> Lookup<&str> {
-        Lookup::Unknown
-    }
-    fn namespace_going(&self, _: &str) -> Lookup<bool> {
-        Lookup::Unknown
-    }
-    fn owner_created(&self, _: &str, _: &OwnerReference) -> Lookup<Timestamp> {
-        Lookup::Unknown
-    }
-}
+impl Context for Nothing {}
 
 /// Who asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

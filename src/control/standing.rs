@@ -34,6 +34,13 @@ pub struct Governed {
     pub cap: Option<Cap>,
 }
 
+impl Governed {
+    /// What is left of an effect of the class under the cap.
+    pub fn capped(&self, effect: Effect) -> Effect {
+        self.cap.as_ref().map_or(effect, |cap| effect.min(cap.effect))
+    }
+}
+
 /// A period in which Pods that controllers re-create for older workloads are admitted and reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grace {

@@ -279,6 +279,5 @@ fn run(entries: &[&Entry], case: &Case<'_>) -> (Vec<Finding>, Vec<NotAssessed>, 
 
 /// What a control builds is there only where it denies after caps.
 fn builds(effect: Effect, regime: &Regime, standing: &Standing) -> bool {
-    let capped = |governed: &Governed| governed.cap.as_ref().is_some_and(|cap| cap.effect < Effect::Deny);
-    regime.builds && effect == Effect::Deny && standing.governed().is_some_and(|governed| !capped(governed))
+    regime.builds && standing.governed().is_some_and(|governed| governed.capped(effect) == Effect::Deny)
 }

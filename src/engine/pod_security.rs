@@ -18,8 +18,7 @@ impl Engine {
             (true, false) => Level::Baseline,
             (false, _) => Level::Privileged,
         };
-        let capped = governed.cap.as_ref().is_some_and(|cap| cap.effect < Effect::Deny);
-        let enforce = if capped { Level::Privileged } else { declared };
+        let enforce = if governed.capped(Effect::Deny) == Effect::Deny { declared } else { Level::Privileged };
         PodSecurity { enforce, declared, minor }
     }
 }

@@ -33,7 +33,7 @@ impl Engine {
     fn supplies_at<'s>(&self, standing: &'s Standing) -> Option<(&'s Governed, &[SupplyEntry])> {
         let governed = standing.governed()?;
         let supplies = self.supplies_of_class(governed.rank);
-        let capped = governed.cap.as_ref().is_some_and(|cap| cap.effect < Effect::Deny);
-        (!capped && !supplies.is_empty()).then_some((governed, supplies))
+        let denies = governed.capped(Effect::Deny) == Effect::Deny;
+        (denies && !supplies.is_empty()).then_some((governed, supplies))
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::manifests::{container, patched, pod_spec};
+use crate::manifests::{bare_spec, container, patched, pod_spec};
 
 /// The name of every Pod: nothing is stored, so that one does for all.
 const NAME: &str = "bench";
@@ -32,8 +32,7 @@ impl Shape {
 
 /// A Pod as its author writes it who knows what Amanat supplies.
 pub(super) fn bare() -> Value {
-    let supplied = json!({"automountServiceAccountToken": null, "securityContext": {"seccompProfile": null}});
-    pod(&patched(pod_spec(&container()), &supplied))
+    pod(&bare_spec())
 }
 
 /// A Pod that image/digest-pinned refuses.

@@ -113,6 +113,8 @@ pub(super) fn page(measured: &Measured, machine: &[(&'static str, String)], comm
          one.\n\
          - *Amanat*: one replica, a Restricted namespace, all {all} controls that judge Pods set to `Deny`; with *half \
          of the controls*, {half} of them, in a namespace of another class.\n\n\
+         The API server itself enforces the level `restricted` of the Pod Security Standards where Amanat is asked, and \
+         `baseline` elsewhere, since nothing is supplied to a bare Pod there.\n\n\
          A *complete* Pod carries all that its class demands; of a *bare* one, what can be supplied is left to be \
          supplied; a *denied* one is refused. Directly means that AdmissionReviews which the API server has sent to the \
          no-op webhook are sent to each webhook over TLS connections that stay open.\n\n\

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::amanat::Amanat;
 use e2e::cluster::{Cluster, NODES};
 use e2e::manifests::{self, patched};
@@ -13,6 +13,7 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
+use kube::api::ListParams;
 use serde_json::{Value, json};
 
 /// The name of the baseline that the chart makes.
@@ -111,6 +112,14 @@ pub(crate) async fn refused_pods(cluster: &Cluster, namespace: &str, name: &str,
         Ok(())
     })
     .await
+}
+
+/// The one Pod of an app.
+pub(crate) async fn one_pod(cluster: &Cluster, namespace: &str, app: &str) -> Result<Value> {
+    let pods = Api::<Pod>::namespaced(cluster.client().clone(), namespace);
+    let pods = pods.list(&ListParams::default().labels(&format!("app={app}"))).await?.items;
+    let [pod] = pods.as_slice() else { bail!("there are {} Pods of {app} in {namespace}", pods.len()) };
+    Ok(serde_json::to_value(pod)?)
 }
 
 /// The names of the Pods that run and stay.

@@ -40,7 +40,7 @@ async fn bare_and_complete(suite: Arc<Suite>) -> Result<()> {
     let mark = cluster.audit_mark()?;
     tools.create(&deployment(&namespace, "bare").to_string()).await?.ok()?;
     given::available(cluster, &namespace, "bare").await?;
-    let made = only_pod(cluster, &namespace).await?;
+    let made = given::one_pod(cluster, &namespace, "bare").await?;
     let (label, country) = IN_COUNTRY;
     let term = json!([{"matchExpressions": [{"key": label, "operator": "In", "values": [country]}]}]);
     ensure!(made.pointer(TERMS) == Some(&term), "the Pod is {made}");
@@ -76,13 +76,6 @@ async fn bare_and_complete(suite: Arc<Suite>) -> Result<()> {
         ensure!(asked == expected, "{name}: whether anybody was asked to supply it is {asked}");
     }
     Ok(())
-}
-
-/// The one Pod of a namespace.
-async fn only_pod(cluster: &Cluster, namespace: &str) -> Result<Value> {
-    let pods = Api::<Pod>::namespaced(cluster.client().clone(), namespace).list(&ListParams::default()).await?.items;
-    let [pod] = pods.as_slice() else { anyhow::bail!("there are {} Pods in {namespace}", pods.len()) };
-    Ok(serde_json::to_value(pod)?)
 }
 
 /// Whether the API server asked for a supply when it made a Pod since the mark, as its audit log has it.

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use e2e::amanat::Amanat;
 use e2e::case::{Case, Suite};
-use e2e::manifests::{cloud_workload, container, patched, pod_spec, workload};
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
-use kube::api::ListParams;
+use e2e::manifests::{bare_spec, cloud_workload, patched, workload};
 use serde_json::{Value, json};
 
 use super::given;
@@ -40,20 +37,11 @@ async fn declaring(amanat: &Amanat, prefix: &str, class: &str) -> Result<String>
 
 /// A spec that leaves out all that is supplied, with some fields changed.
 fn bare(changes: &Value) -> Value {
-    let nothing = json!({"automountServiceAccountToken": null, "securityContext": {"seccompProfile": null}});
-    patched(patched(pod_spec(&container()), &nothing), changes)
+    patched(bare_spec(), changes)
 }
 
 fn elector() -> Value {
     json!({"serviceAccountName": DECLARED})
-}
-
-/// The one Pod of an app.
-async fn pod_of(amanat: &Amanat, namespace: &str, app: &str) -> Result<Value> {
-    let pods = Api::<Pod>::namespaced(amanat.cluster().client().clone(), namespace);
-    let pods = pods.list(&ListParams::default().labels(&format!("app={app}"))).await?.items;
-    let [pod] = pods.as_slice() else { anyhow::bail!("there are {} Pods of {app} in {namespace}", pods.len()) };
-    Ok(serde_json::to_value(pod)?)
 }
 
 /// Whether a Pod has the token that Kubernetes mounts, in its volumes and in its container alike.
@@ -74,7 +62,7 @@ async fn deployed(amanat: &Amanat, namespace: &str, name: &str, spec: &Value) ->
     let told = made.stderr.clone();
     made.ok()?;
     given::available(amanat.cluster(), namespace, name).await?;
-    Ok((told, pod_of(amanat, namespace, name).await?))
+    Ok((told, given::one_pod(amanat.cluster(), namespace, name).await?))
 }
 
 async fn restricted(suite: Arc<Suite>) -> Result<()> {
@@ -84,7 +72,7 @@ async fn restricted(suite: Arc<Suite>) -> Result<()> {
     amanat.tools().create(&one.to_string()).await?.ok()?;
     let (told, of_deployment) = deployed(&amanat, &namespace, "api", &bare(&json!({}))).await?;
     says(&told, &[REMOVED, "spec.apiAccess may declare ServiceAccount default"])?;
-    for pod in [pod_of(&amanat, &namespace, "one").await?, of_deployment] {
+    for pod in [given::one_pod(amanat.cluster(), &namespace, "one").await?, of_deployment] {
         ensure!(!has_token(&pod)?, "it has a token: {pod}");
         ensure!(pod["spec"]["automountServiceAccountToken"] == false, "{pod}");
         ensure!(pod["spec"]["securityContext"]["seccompProfile"] == json!({"type": "RuntimeDefault"}), "{pod}");

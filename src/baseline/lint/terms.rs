@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 
 use super::Findings;
-use crate::api::Undeclared;
-use crate::api::{Effect, SecurityBaselineSpec};
+use crate::api::{Effect, SecurityBaselineSpec, Undeclared};
 use crate::baseline::{Effective, NEWEST_POD_SECURITY, is_newer, unknown};
 use crate::catalogue;
 use crate::control::Class;

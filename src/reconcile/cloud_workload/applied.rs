@@ -2,7 +2,7 @@
 
 use super::apply::Applied;
 use super::build::{Bounds, Policies};
-use super::status::Outcome;
+use super::outcome::Outcome;
 use crate::api::Effect;
 use crate::api::condition::reason;
 use crate::catalogue::network::DEFAULT_DENY;

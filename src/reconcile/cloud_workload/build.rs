@@ -138,8 +138,7 @@ impl Judged<'_> {
 
     /// The effect of a control, after caps.
     fn effect(&self, control: &Control) -> Effect {
-        let effect = self.engine.effect(self.governed.rank, control.id);
-        self.governed.cap.as_ref().map_or(effect, |cap| effect.min(cap.effect))
+        self.governed.capped(self.engine.effect(self.governed.rank, control.id))
     }
 
     /// Builds.

@@ -6,6 +6,7 @@ mod bounds;
 pub mod build;
 pub mod kept;
 pub mod labels;
+mod outcome;
 mod policies;
 mod schedulable;
 pub mod status;

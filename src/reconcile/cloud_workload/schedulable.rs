@@ -1,6 +1,6 @@
 //! What the condition `Schedulable` says: pure, from the nodes and what the class demands of them.
 
-use super::status::Outcome;
+use super::outcome::Outcome;
 use crate::api::Effect;
 use crate::api::condition::{State, reason};
 use crate::catalogue::residency::IN_COUNTRY_SCHEDULING;
@@ -11,8 +11,7 @@ use crate::engine::Engine;
 /// Whether some node takes the Pods of a class. Which Pods fit on it beside others is the scheduler's business.
 pub(super) fn schedulable(engine: &Engine, governed: &Governed, context: &dyn Context) -> Outcome {
     let (id, class) = (IN_COUNTRY_SCHEDULING.id, engine.regime.class_name(governed.rank));
-    let effect = engine.effect(governed.rank, id);
-    let effect = governed.cap.as_ref().map_or(effect, |cap| effect.min(cap.effect));
+    let effect = governed.capped(engine.effect(governed.rank, id));
     let params = engine.params(governed.rank, id).filter(|_| effect == Effect::Deny);
     let Some(params) = params else {
         return Outcome::new(true, reason::NOT_DEMANDED, format!("{id} is {effect} here, so any node will do"));
@@ -41,30 +40,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::api::{CloudServiceProviderSpec, JURISDICTION_LABEL, PublicSectorEntitySpec};
+    use crate::api::JURISDICTION_LABEL;
     use crate::baseline::{self, Effective, Mode};
     use crate::control::{Acceptance, Cap, Node, Nothing};
-    use jiff::Timestamp;
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
     struct Nodes(BTreeMap<String, Arc<Node>>);
 
     impl Context for Nodes {
-        fn provider(&self, _: &str) -> Lookup<&CloudServiceProviderSpec> {
-            Lookup::Unknown
-        }
-        fn entity(&self, _: &str) -> Lookup<&PublicSectorEntitySpec> {
-            Lookup::Unknown
-        }
-        fn class_of(&self, _: &str) -> Lookup<&str> {
-            Lookup::Unknown
-        }
-        fn namespace_going(&self, _: &str) -> Lookup<bool> {
-            Lookup::Unknown
-        }
-        fn owner_created(&self, _: &str, _: &OwnerReference) -> Lookup<Timestamp> {
-            Lookup::Unknown
-        }
         fn nodes(&self) -> Lookup<&BTreeMap<String, Arc<Node>>> {
             Lookup::Found(&self.0)
         }

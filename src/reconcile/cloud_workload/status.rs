@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::applied::controls_applied;
 use super::apply::Applied;
+use super::outcome::Outcome;
 use super::schedulable::schedulable;
 use crate::api::cloud_workload::{BaselineRef, Capped};
 use crate::api::condition::{self, ACCEPTED, COMPLIANT, CONTROLS_APPLIED, READY, SCHEDULABLE, State, reason};
@@ -17,26 +18,12 @@ use crate::reconcile::conditions::{Conditions, whole_seconds};
 /// At most this many reasons are written out.
 const REASONS: usize = 10;
 
-/// A state of a condition with the reason and the message.
-pub(super) struct Outcome {
-    pub(super) state: State,
-    pub(super) reason: &'static str,
-    pub(super) message: String,
-}
-
-impl Outcome {
-    pub(super) fn new(state: impl Into<State>, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { state: state.into(), reason, message: message.into() }
-    }
-}
-
 /// The status while no baseline is in force: nothing is decided, and what was recorded is kept.
 pub fn without_baseline(workload: &CloudWorkload, now: Timestamp) -> CloudWorkloadStatus {
     let previous = workload.status.clone().unwrap_or_default();
     let message = "no SecurityBaseline is in force: create one with spec.default: true, or see why the one there is does \
                    not compile";
-    let nothing = || Outcome::new(State::Unknown, reason::NO_BASELINE, message);
-    let unknown = [(); 3].map(|()| nothing());
+    let unknown = std::array::from_fn(|_| Outcome::new(State::Unknown, reason::NO_BASELINE, message));
     let conditions = conditions(workload, &unknown, now);
     CloudWorkloadStatus { observed_generation: workload.metadata.generation, conditions, ..previous }
 }
