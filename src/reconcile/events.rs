@@ -63,18 +63,20 @@ impl Events {
 }
 
 impl Reconciler {
-    /// Tells it. An Event that can't be written is no failure of what it tells.
-    pub(crate) async fn tell(&self, about: ObjectReference, happened: Happened, reason: &str, note: String) {
+    /// Tells it; true when it was written. An Event that can't be written is no failure of what it tells.
+    pub(crate) async fn tell(&self, about: ObjectReference, happened: Happened, reason: &str, note: String) -> bool {
         let uid = about.uid.clone().unwrap_or_default();
         if !self.events.admit(&uid, reason, self.clock.monotonic()) {
-            return;
+            return false;
         }
         let namespace = about.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let api = Api::<Event>::namespaced(self.writer.client().clone(), &namespace);
         let event = event(about, happened, reason, note, &self.settings.identity, self.clock.now());
-        if let Err(error) = self.writer.within(api.create(&PostParams::default(), &event)).await {
+        let written = self.writer.within(api.create(&PostParams::default(), &event)).await;
+        if let Err(error) = &written {
             tracing::debug!(%error, "an Event could not be written");
         }
+        written.is_ok()
     }
 
     /// Tells that a condition changed, when it did.

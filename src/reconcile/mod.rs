@@ -28,6 +28,8 @@ use crate::cluster::{ApplyError, Changes, Clock, Index, Settings, Writer};
 
 /// Objects that are worked on at a time.
 const CONCURRENCY: usize = 8;
+/// No look at an object takes longer: while a read is never answered, the object would not be looked at again.
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
 
 /// The CA bundle that the API server should trust, when this replica can serve; none while it can't, and from the
 /// moment on that it is told to stop.
@@ -67,16 +69,16 @@ impl Reconciler {
         let mut running: JoinSet<(Key, Result<Option<Duration>, ApplyError>)> = JoinSet::new();
         loop {
             let leads = *leading.borrow_and_update();
+            let now = self.clock.monotonic();
             if leads && !led {
-                queue.add_all(self.everything());
+                queue.add_all(self.everything(), now);
             }
             led = leads;
             if leads {
-                let now = self.clock.monotonic();
                 for key in queue.take_due(now, CONCURRENCY.saturating_sub(running.len())) {
                     let reconciler = self.clone();
                     running.spawn(async move {
-                        let result = reconciler.reconcile(&key).await;
+                        let result = reconciler.look(&key).await;
                         (key, result)
                     });
                 }
@@ -91,11 +93,13 @@ impl Reconciler {
                         return;
                     }
                 }
-                changed = changes.next() => queue.add_all(self.concerned(&changed, &mut seen)),
-                () = self.turned.notified() => queue.add(Key::Webhook),
+                changed = changes.next() => {
+                    queue.add_all(self.concerned(&changed, &mut seen), self.clock.monotonic());
+                }
+                () = self.turned.notified() => queue.add(Key::Webhook, self.clock.monotonic()),
                 trigger = triggers.recv() => match trigger {
-                    Some(Trigger::One(key)) => queue.add(key),
-                    Some(Trigger::Everything) => queue.add_all(self.everything()),
+                    Some(Trigger::One(key)) => queue.add(key, self.clock.monotonic()),
+                    Some(Trigger::Everything) => queue.add_all(self.everything(), self.clock.monotonic()),
                     None => return,
                 },
                 _ = watches.join_next() => return,
@@ -119,7 +123,8 @@ impl Reconciler {
         self.metrics.reconciled(key.kind(), result.as_ref().map_or_else(ApplyError::category, |_| "done"));
         match result {
             Ok(again) => queue.done(key, again.map(|delay| now.saturating_add(delay))),
-            Err(ApplyError::NotLeader(_)) => queue.done(key, None),
+            // When another leads, the queue is forgotten. When the lease was renewed late, nobody else will look.
+            Err(ApplyError::NotLeader(_)) => queue.failed(key, now),
             Err(error) => {
                 tracing::warn!(kind = key.kind(), name = key.name(), category = error.category(), %error, "to be tried again");
                 queue.failed(key, now);
@@ -134,7 +139,12 @@ impl Reconciler {
         let providers = world.providers.keys().cloned().map(Key::Provider);
         let entities = world.entities.keys().cloned().map(Key::Entity);
         let baselines = world.baselines.keys().cloned().map(Key::Baseline);
-        namespaces.chain(providers).chain(entities).chain(baselines).chain([Key::Webhook]).collect()
+        [Key::Webhook].into_iter().chain(namespaces).chain(providers).chain(entities).chain(baselines).collect()
+    }
+
+    async fn look(&self, key: &Key) -> Result<Option<Duration>, ApplyError> {
+        let look = tokio::time::timeout(LONGEST_LOOK, self.reconcile(key));
+        look.await.unwrap_or(Err(ApplyError::Deadline))
     }
 
     async fn reconcile(&self, key: &Key) -> Result<Option<Duration>, ApplyError> {
@@ -148,6 +158,76 @@ impl Reconciler {
             Key::Entity(name) => public_sector_entity::reconcile(self, name).await,
             Key::Baseline(name) => security_baseline::reconcile(self, name).await,
             Key::Webhook => webhook_configuration::reconcile(self).await,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Reconciler {
+    /// One of an empty world, that can't serve.
+    pub(crate) fn of(writer: Writer, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            index: Arc::new(Index::of(crate::cluster::World::default())),
+            writer,
+            settings: Arc::new(Settings::new("amanat-system", "amanat", "a")),
+            clock,
+            serving: Arc::new(|| None),
+            server_minor: 37,
+            metrics: Arc::default(),
+            events: Arc::default(),
+            turned: Arc::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http;
+    use kube::Client;
+    use kube::client::Body;
+
+    use super::*;
+    use crate::cluster::Fence;
+    use crate::cluster::clock::ManualClock;
+
+    fn reconciler(server: impl Fn() + Clone + Send + 'static) -> Reconciler {
+        let service = tower::service_fn(move |_: http::Request<Body>| {
+            server();
+            std::future::pending::<Result<http::Response<Body>, std::convert::Infallible>>()
+        });
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-01-01T00:00:00Z"));
+        let writer = Writer::new(Client::new(service, "default"), Fence::open(Arc::clone(&clock)));
+        Reconciler { serving: Arc::new(|| Some(b"ca".to_vec())), ..Reconciler::of(writer, clock) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_never_answered_is_looked_at_again() {
+        let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let reconciler = reconciler(move || {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+        let error = reconciler.look(&Key::Webhook).await.unwrap_err();
+        assert_eq!((error.category(), asked.load(std::sync::atomic::Ordering::Relaxed)), ("deadline", 1));
+    }
+
+    #[tokio::test]
+    async fn only_what_was_done_is_done() {
+        let reconciler = reconciler(|| {});
+        let second = Duration::from_secs(1);
+        let table = [
+            (Ok(None), false),
+            (Ok(Some(second)), true),
+            (Err(ApplyError::Conflict), true),
+            // The lease was renewed late, and the same replica goes on leading.
+            (Err(ApplyError::NotLeader(crate::cluster::NotLeader)), true),
+        ];
+        for (result, again) in table {
+            let mut queue = Queue::default();
+            queue.add(Key::Webhook, Duration::ZERO);
+            queue.take_due(Duration::ZERO, 1);
+            reconciler.settle(&mut queue, Key::Webhook, result, Duration::ZERO);
+            assert_eq!(queue.take_due(second, 1) == [Key::Webhook], again);
         }
     }
 }

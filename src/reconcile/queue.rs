@@ -10,9 +10,11 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 /// How long to sleep when nothing is due.
 const IDLE: Duration = Duration::from_secs(3_600);
 
-/// Something to look at.
+/// Something to look at. Of what is due since the same moment, what is named first goes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
+    /// The webhook configurations.
+    Webhook,
     /// A namespace and its CloudWorkload.
     Namespace(String),
     /// A CloudServiceProvider.
@@ -21,8 +23,6 @@ pub(super) enum Key {
     Entity(String),
     /// A SecurityBaseline.
     Baseline(String),
-    /// The webhook configuration.
-    Webhook,
 }
 
 impl Key {
@@ -56,19 +56,27 @@ pub(super) struct Queue {
 
 impl Queue {
     /// Due at once; also when it is being worked on, since what that saw may be old.
-    pub(super) fn add(&mut self, key: Key) {
-        self.due.insert(key, Duration::ZERO);
+    pub(super) fn add(&mut self, key: Key, now: Duration) {
+        self.add_at(key, now);
     }
 
-    pub(super) fn add_all(&mut self, keys: impl IntoIterator<Item = Key>) {
-        keys.into_iter().for_each(|key| self.add(key));
+    pub(super) fn add_all(&mut self, keys: impl IntoIterator<Item = Key>, now: Duration) {
+        keys.into_iter().for_each(|key| self.add(key, now));
     }
 
-    /// At most so many that are due and not being worked on.
+    /// Due at a time, or earlier when it is already.
+    fn add_at(&mut self, key: Key, at: Duration) {
+        let due = self.due.entry(key).or_insert(at);
+        *due = at.min(*due);
+    }
+
+    /// At most so many that are due and not being worked on: first what every namespace is judged by, then what waits
+    /// longest, so that nothing that changes all the time holds up the others.
     pub(super) fn take_due(&mut self, now: Duration, most: usize) -> Vec<Key> {
         let free = |key: &Key| !self.running.contains(key);
-        let due = self.due.iter().filter(|(key, at)| **at <= now && free(key)).map(|(key, _)| key.clone());
-        let taken: Vec<Key> = due.take(most).collect();
+        let mut due: Vec<_> = self.due.iter().filter(|(key, at)| **at <= now && free(key)).collect();
+        due.sort_by_key(|(key, at)| (**key != Key::Webhook, **at));
+        let taken: Vec<Key> = due.into_iter().take(most).map(|(key, _)| key.clone()).collect();
         for key in &taken {
             self.due.remove(key);
             self.running.insert(key.clone());
@@ -87,17 +95,17 @@ impl Queue {
         self.running.remove(&key);
         self.failures.remove(&key);
         if let Some(at) = again {
-            self.due.entry(key).or_insert(at);
+            self.add_at(key, at);
         }
     }
 
-    /// It failed, and is tried again.
+    /// It failed, and is tried again: at once when it changed meanwhile.
     pub(super) fn failed(&mut self, key: Key, now: Duration) {
         self.running.remove(&key);
         let failures = self.failures.entry(key.clone()).or_default();
         let wait = FIRST_RETRY.saturating_mul(1 << (*failures).min(10)).min(LAST_RETRY);
         *failures = failures.saturating_add(1);
-        self.due.insert(key, now.saturating_add(wait));
+        self.add_at(key, now.saturating_add(wait));
     }
 
     /// Drops what waits: another replica leads, and a new leader looks at everything.
@@ -115,15 +123,49 @@ mod tests {
         Key::Namespace(name.to_owned())
     }
 
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
     #[test]
     fn a_key_is_never_worked_on_twice_at_once_and_no_change_is_lost() {
+        type Outcome = fn(&mut Queue);
+        let outcomes: [Outcome; 2] =
+            [|queue| queue.done(key("a"), Some(at(60))), |queue| queue.failed(key("a"), at(1))];
+        for outcome in outcomes {
+            let mut queue = Queue::default();
+            queue.add(key("a"), at(0));
+            assert_eq!(queue.take_due(at(0), 8), [key("a")]);
+            queue.add(key("a"), at(1));
+            assert_eq!(queue.take_due(at(1), 8), []);
+            outcome(&mut queue);
+            assert_eq!(queue.next_due(at(1)), Duration::ZERO);
+            assert_eq!(queue.take_due(at(1), 8), [key("a")], "the change came while it was worked on");
+        }
+    }
+
+    #[test]
+    fn the_webhook_goes_first_and_then_what_waits_longest() {
+        let of = |name: &str| name.to_owned();
         let mut queue = Queue::default();
-        queue.add(key("a"));
-        assert_eq!(queue.take_due(Duration::ZERO, 8), [key("a")]);
-        queue.add(key("a"));
-        assert_eq!(queue.take_due(Duration::ZERO, 8), []);
-        queue.done(key("a"), Some(Duration::from_secs(60)));
-        assert_eq!(queue.take_due(Duration::ZERO, 8), [key("a")], "the change came while it was worked on");
+        queue.add_all((0..1_000).map(|index| key(&format!("n{index:03}"))), at(0));
+        queue.add_all([Key::Provider(of("p")), Key::Entity(of("e")), Key::Baseline(of("b"))], at(0));
+        queue.add(Key::Webhook, at(5));
+        assert_eq!(queue.take_due(at(5), 3), [Key::Webhook, key("n000"), key("n001")], "a relist of a large cluster");
+        let rest = queue.take_due(at(5), usize::MAX);
+        assert_eq!(rest.len(), 1_001, "each is taken once");
+
+        let mut queue = Queue::default();
+        let mut taken = Vec::new();
+        for second in 0..10 {
+            // Two that change all the time, and two that changed once.
+            queue.add_all([key("a"), key("b")], at(second));
+            queue.add_all([key("y"), key("z")].into_iter().filter(|_| second == 0), at(second));
+            let one = queue.take_due(at(second), 1);
+            one.iter().for_each(|key| queue.done(key.clone(), None));
+            taken.extend(one);
+        }
+        assert!(taken.contains(&key("y")) && taken.contains(&key("z")), "{taken:?}");
     }
 
     #[test]
@@ -132,7 +174,9 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..9 {
             queue.failed(key("a"), Duration::ZERO);
-            waits.push(queue.next_due(Duration::ZERO).as_millis());
+            let wait = queue.next_due(Duration::ZERO);
+            waits.push(wait.as_millis());
+            assert_eq!(queue.take_due(wait, 8), [key("a")]);
         }
         assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
         queue.done(key("a"), None);

@@ -48,74 +48,100 @@ impl Applied {
     }
 }
 
-/// Applies. What the API server refuses is told in the status; what may go better at once is an error.
-///
-/// # Errors
-/// When this replica doesn't lead, or the API server can't be reached.
-pub async fn apply(writer: &Writer, metrics: &Metrics, namespace: &str, built: Built) -> Result<Applied, ApplyError> {
-    let mut applied = Applied {
-        policies: built.policies,
-        bounds: built.bounds,
-        conflicts: Vec::new(),
-        failures: Vec::new(),
-        unknown_class: built.unknown_class,
-        healed: Vec::new(),
-    };
-    // The label first: it closes the namespace, also for when Amanat is down.
-    if let Some(labels) = built.labels {
-        let changed = labels.changed;
-        if refused(&mut applied, "labels", apply_labels(writer, namespace, labels).await)? && changed {
-            tracing::info!(namespace, "the namespace's labels were changed and are healed");
-            metrics.healed("Namespace");
-            applied.healed.push("the namespace's labels".to_owned());
-        }
-    }
-    keep(writer, metrics, namespace, built.steps, &mut applied).await?;
-    // Before the quota, which refuses Pods that have no requests.
-    keep(writer, metrics, namespace, built.limit_range, &mut applied).await?;
-    keep(writer, metrics, namespace, built.quota, &mut applied).await?;
-    Ok(applied)
-}
-
-/// Does what is to be done about the objects of one kind.
-async fn keep<K>(
+/// Applies: whatever fails, the rest is tried, since each of it protects. What the API server refuses is told in the
+/// status; what may go better at once is the error, the first of them.
+pub async fn apply(
     writer: &Writer,
     metrics: &Metrics,
     namespace: &str,
-    steps: Vec<Step<K>>,
-    applied: &mut Applied,
-) -> Result<(), ApplyError>
-where
-    K: Kept + k8s_openapi::Resource + Resource<Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Debug,
-{
-    let api = Api::<K>::namespaced(writer.client().clone(), namespace);
-    let kind = <K as k8s_openapi::Resource>::KIND;
-    for step in steps {
-        match step {
-            Step::Apply { object, changed } => {
-                let name = object.meta().name.clone().unwrap_or_default();
-                let what = format!("{kind} {name}");
-                let result = write(writer, &api, &name, &*object).await;
-                if refused(applied, &what, result)? && changed {
-                    tracing::info!(namespace, kind, name, "a built object was changed and is healed");
-                    metrics.healed(kind);
-                    applied.healed.push(what);
-                }
-            }
-            Step::Delete { name, uid } => {
-                let same = Preconditions { uid: Some(uid), resource_version: None };
-                let params = DeleteParams { preconditions: Some(same), ..DeleteParams::default() };
-                match writer.within(api.delete(&name, &params)).await {
-                    Err(ApplyError::NotFound) => {}
-                    result => {
-                        refused(applied, &format!("{kind} {name}"), result.map(|_| ()))?;
-                    }
-                }
-            }
-            Step::Conflict { name } => applied.conflicts.push(format!("{kind} {name}")),
+    built: Built,
+) -> (Applied, Result<(), ApplyError>) {
+    let applied = Applied {
+        policies: built.policies,
+        bounds: built.bounds,
+        unknown_class: built.unknown_class,
+        ..Applied::nothing()
+    };
+    let mut applying = Applying { writer, metrics, namespace, applied, result: Ok(()) };
+    // The label first: it closes the namespace, also for when Amanat is down.
+    if let Some(labels) = built.labels {
+        let changed = labels.changed;
+        let result = apply_labels(writer, namespace, labels).await;
+        if applying.took("labels", result) && changed {
+            tracing::info!(namespace, "the namespace's labels were changed and are healed");
+            metrics.healed("Namespace");
+            applying.applied.healed.push("the namespace's labels".to_owned());
         }
     }
-    Ok(())
+    applying.keep(built.steps).await;
+    // Before the quota, which refuses Pods that have no requests.
+    applying.keep(built.limit_range).await;
+    applying.keep(built.quota).await;
+    (applying.applied, applying.result)
+}
+
+/// What was applied so far.
+struct Applying<'a> {
+    writer: &'a Writer,
+    metrics: &'a Metrics,
+    namespace: &'a str,
+    applied: Applied,
+    result: Result<(), ApplyError>,
+}
+
+impl Applying<'_> {
+    /// Does what is to be done about the objects of one kind.
+    async fn keep<K>(&mut self, steps: Vec<Step<K>>)
+    where
+        K: Kept
+            + k8s_openapi::Resource
+            + Resource<Scope = NamespaceResourceScope>
+            + Serialize
+            + DeserializeOwned
+            + Debug,
+    {
+        let (writer, namespace) = (self.writer, self.namespace);
+        let api = Api::<K>::namespaced(writer.client().clone(), namespace);
+        let kind = <K as k8s_openapi::Resource>::KIND;
+        for step in steps {
+            match step {
+                Step::Apply { object, changed } => {
+                    let name = object.meta().name.clone().unwrap_or_default();
+                    let what = format!("{kind} {name}");
+                    let result = write(writer, &api, &name, &*object).await;
+                    if self.took(&what, result) && changed {
+                        tracing::info!(namespace, kind, name, "a built object was changed and is healed");
+                        self.metrics.healed(kind);
+                        self.applied.healed.push(what);
+                    }
+                }
+                Step::Delete { name, uid } => {
+                    let same = Preconditions { uid: Some(uid), resource_version: None };
+                    let params = DeleteParams { preconditions: Some(same), ..DeleteParams::default() };
+                    match writer.within(api.delete(&name, &params)).await {
+                        Err(ApplyError::NotFound) => {}
+                        result => {
+                            self.took(&format!("{kind} {name}"), result.map(drop));
+                        }
+                    }
+                }
+                Step::Conflict { name } => self.applied.conflicts.push(format!("{kind} {name}")),
+            }
+        }
+    }
+
+    /// Notes what the API server refuses, and what else failed; true when it took it.
+    fn took(&mut self, what: &str, result: Result<(), ApplyError>) -> bool {
+        match result {
+            Ok(()) => return true,
+            Err(error @ (ApplyError::Forbidden(_) | ApplyError::Invalid(_))) => {
+                self.applied.failures.push(format!("{what}: {error}"));
+            }
+            Err(error) if self.result.is_ok() => self.result = Err(error),
+            Err(_) => {}
+        }
+        false
+    }
 }
 
 async fn write<K>(writer: &Writer, api: &Api<K>, name: &str, object: &K) -> Result<(), ApplyError>
@@ -145,13 +171,80 @@ async fn apply_labels(writer: &Writer, namespace: &str, labels: Labels) -> Resul
     writer.apply(&api, namespace, &object, Takeover::Force).await.map(|_| ())
 }
 
-/// Notes what the API server refuses; true when it took it.
-fn refused(applied: &mut Applied, what: &str, result: Result<(), ApplyError>) -> Result<bool, ApplyError> {
-    match result {
-        Err(error @ (ApplyError::Forbidden(_) | ApplyError::Invalid(_))) => {
-            applied.failures.push(format!("{what}: {error}"));
-            Ok(false)
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::cluster::clock::ManualClock;
+    use crate::cluster::{Clock, Fence};
+    use axum::http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+
+    fn step<K: DeserializeOwned>(name: &str) -> Step<K> {
+        let object = serde_json::from_value(json!({"metadata": {"name": name, "namespace": "n"}})).unwrap();
+        Step::Apply { object: Box::new(object), changed: true }
+    }
+
+    fn built() -> Built {
+        let labels =
+            Labels { labels: BTreeMap::new(), uid: Some("u".to_owned()), resource_version: None, changed: true };
+        Built {
+            labels: Some(labels),
+            steps: vec![step("allow"), step("deny")],
+            policies: Policies::Nobody,
+            limit_range: vec![step("range")],
+            quota: vec![Step::Delete { name: "old".to_owned(), uid: "o".to_owned() }, step("quota")],
+            bounds: Bounds::Nobody,
+            unknown_class: None,
+            graced: false,
         }
-        other => other.map(|()| true),
+    }
+
+    const ALL: [&str; 6] = ["n", "allow", "deny", "range", "old", "quota"];
+
+    /// Applies at an API server that answers for the object of one name with a code.
+    async fn against(fails: &'static str, code: u16) -> (BTreeSet<String>, Applied, Result<(), ApplyError>) {
+        let asked = Arc::new(Mutex::new(BTreeSet::new()));
+        let log = Arc::clone(&asked);
+        let server = tower::service_fn(move |request: Request<Body>| {
+            let name = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+            let failure = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code});
+            let answered = if name == fails { (code, failure) } else { (200, json!({"metadata": {"name": name}})) };
+            log.lock().unwrap().insert(name);
+            let body = Body::from(answered.1.to_string().into_bytes());
+            async move { Ok::<_, Infallible>(Response::builder().status(answered.0).body(body).unwrap()) }
+        });
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-01-01T00:00:00Z"));
+        let writer = Writer::new(Client::new(server, "default"), Fence::open(clock));
+        let (applied, result) = apply(&writer, &Metrics::default(), "n", built()).await;
+        let asked = asked.lock().unwrap().clone();
+        (asked, applied, result)
+    }
+
+    #[tokio::test]
+    async fn whatever_fails_the_rest_is_applied() {
+        let all: BTreeSet<String> = ALL.map(str::to_owned).into();
+        for (code, category) in [(409, "conflict"), (429, "failed"), (500, "failed"), (503, "failed"), (403, "")] {
+            for fails in ALL {
+                let (asked, applied, result) = against(fails, code).await;
+                assert_eq!(asked, all, "{code} for {fails}");
+                let said = result.as_ref().map_or_else(ApplyError::category, |()| "");
+                assert_eq!(said, category, "{code} for {fails}");
+                assert_eq!(applied.failures.len(), usize::from(code == 403), "{code} for {fails}");
+                // What is deleted is not healed.
+                let healed = if fails == "old" { 5 } else { 4 };
+                assert_eq!(applied.healed.len(), healed, "{code} for {fails}: {:?}", applied.healed);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_already_needs_no_removal() {
+        let (_, applied, result) = against("old", 404).await;
+        assert!(result.is_ok() && applied.failures.is_empty());
     }
 }

@@ -64,7 +64,7 @@ pub async fn reconcile(reconciler: &Reconciler, namespace: &str) -> Result<Optio
         return Ok(None);
     };
     let mut graced = false;
-    let applied = match &standing {
+    let (applied, result) = match &standing {
         Standing::Governed(governed) => {
             let judged = Judged {
                 namespace,
@@ -78,15 +78,18 @@ pub async fn reconcile(reconciler: &Reconciler, namespace: &str) -> Result<Optio
             let Some(live) = live(reconciler.writer.client(), &judged).await? else { return Ok(None) };
             let built = judged.build(&live);
             graced = built.graced;
-            apply::apply(&reconciler.writer, &reconciler.metrics, namespace, built).await?
+            apply::apply(&reconciler.writer, &reconciler.metrics, namespace, built).await
         }
-        Standing::System | Standing::Undeclared | Standing::Pending(_) => Applied::nothing(),
+        Standing::System | Standing::Undeclared | Standing::Pending(_) => (Applied::nothing(), Ok(())),
     };
     if let Some(workload) = workload {
         for what in &applied.healed {
             let note = format!("{what}: changed by someone, and as it should be again");
             reconciler.tell(workload.object_ref(&()), Happened::Healed, "Healed", note).await;
         }
+    }
+    result?;
+    if let Some(workload) = workload {
         let status = status::status(workload, engine, &standing, &applied, &context, now);
         write_status(reconciler, namespace, workload, status).await?;
     }

@@ -50,9 +50,10 @@ pub async fn reconcile(reconciler: &Reconciler) -> Result<Option<Duration>, Appl
         anchor_name: &settings.anchor,
         anchor_uid: &uid,
     };
-    // What supplies comes first: without it, what it would have supplied is refused.
-    heal(reconciler, &rules::mutating_configuration(&options)).await?;
-    heal(reconciler, &rules::webhook_configuration(&options)).await?;
+    // Neither waits for the other: what keeps one from being healed would leave the other weakened.
+    let (supplying, judging) = (rules::mutating_configuration(&options), rules::webhook_configuration(&options));
+    let (supplies, judges) = tokio::join!(heal(reconciler, &supplying), heal(reconciler, &judging));
+    judges.and(supplies)?;
     Ok(Some(REGULARLY))
 }
 
@@ -118,11 +119,9 @@ async fn heal<K: Configuration>(reconciler: &Reconciler, wanted: &K) -> Result<(
 }
 
 /// True when it says exactly what it should, and belongs to the anchor and nobody else: another owner would keep it
-/// alive after the anchor is gone, one of an older anchor would have it collected.
+/// alive after the anchor is gone, one of an older anchor or of another name would have it collected.
 fn is_as<K: Configuration>(there: &K, wanted: &K) -> bool {
-    fn owners<K: Resource>(configuration: &K) -> Vec<&str> {
-        configuration.meta().owner_references.iter().flatten().map(|owner| owner.uid.as_str()).collect()
-    }
+    let owners = |configuration: &K| configuration.meta().owner_references.clone().unwrap_or_default();
     there.entries() == wanted.entries() && owners(there) == owners(wanted)
 }
 
@@ -169,12 +168,13 @@ mod tests {
 
     use axum::http;
     use k8s_openapi::api::admissionregistration::v1::{MatchCondition, ValidatingWebhook};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
     use kube::Client;
     use kube::client::Body;
 
     use super::*;
     use crate::cluster::clock::ManualClock;
-    use crate::cluster::{Clock, Fence, Index, World, Writer};
+    use crate::cluster::{Clock, Fence, Writer};
 
     fn wanted(anchor_uid: &str) -> ValidatingWebhookConfiguration {
         rules::webhook_configuration(&Options {
@@ -189,6 +189,10 @@ mod tests {
     fn governed(configuration: &mut ValidatingWebhookConfiguration) -> &mut ValidatingWebhook {
         let mut webhooks = configuration.webhooks.as_mut().unwrap().iter_mut();
         webhooks.find(|webhook| webhook.name.starts_with("governed.")).unwrap()
+    }
+
+    fn owner(configuration: &mut ValidatingWebhookConfiguration) -> &mut OwnerReference {
+        configuration.metadata.owner_references.as_mut().unwrap().first_mut().unwrap()
     }
 
     #[test]
@@ -218,6 +222,18 @@ mod tests {
             ),
             ("an entry less", |there| drop(there.webhooks.as_mut().unwrap().pop()), false),
             ("no owner", |there| there.metadata.owner_references = None, false),
+            ("an owner of another kind", |there| owner(there).kind = "ConfigMap".to_owned(), false),
+            ("an owner of another group", |there| owner(there).api_version = "v1".to_owned(), false),
+            ("an owner of another name", |there| owner(there).name = "other".to_owned(), false),
+            ("an owner that waits", |there| owner(there).block_owner_deletion = Some(true), false),
+            (
+                "an owner more",
+                |there| {
+                    let more = OwnerReference { uid: "x".to_owned(), ..owner(there).clone() };
+                    there.metadata.owner_references.as_mut().unwrap().push(more);
+                },
+                false,
+            ),
         ];
         for (what, change, expected) in table {
             let mut there = wanted("u");
@@ -227,40 +243,42 @@ mod tests {
         assert!(!is_as(&wanted("old"), &wanted("new")), "an anchor that was made anew");
     }
 
-    /// Answers each request in turn with a status and a body, and gives back what was asked.
-    async fn reconcile_against(serving: bool, answers: Vec<(u16, Value)>) -> Vec<(String, Value)> {
+    type Asked = Vec<(String, Value)>;
+
+    /// Answers each request with a status and a body, and gives back what was asked, and how it went.
+    async fn reconcile_at(
+        serving: bool,
+        mut answer: impl FnMut(&str) -> (u16, Value) + Send + 'static,
+    ) -> (Asked, Result<Option<Duration>, ApplyError>) {
         let (service, mut handle) = tower_test::mock::pair::<http::Request<Body>, http::Response<Body>>();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-01-01T00:00:00Z"));
         let writer = Writer::new(Client::new(service, "default"), Fence::open(Arc::clone(&clock)));
-        let reconciler = Reconciler {
-            index: Arc::new(Index::of(World::default())),
-            writer,
-            settings: Arc::new(Settings::new("amanat-system", "amanat", "a")),
-            clock,
-            serving: Arc::new(move || serving.then(|| b"ca".to_vec())),
-            server_minor: 37,
-            metrics: Arc::default(),
-            events: Arc::default(),
-            turned: Arc::default(),
-        };
+        let serving: crate::reconcile::Serving = Arc::new(move || serving.then(|| b"ca".to_vec()));
+        let reconciler = Reconciler { serving, ..Reconciler::of(writer, clock) };
         let server = tokio::spawn(async move {
             let mut asked = Vec::new();
-            for (code, body) in answers {
-                let (request, send) = handle.next_request().await.unwrap();
+            while let Some((request, send)) = handle.next_request().await {
                 let (parts, sent) = request.into_parts();
                 let sent = sent.collect_bytes().await.unwrap();
-                asked.push((
-                    format!("{} {}", parts.method, parts.uri.path()),
-                    serde_json::from_slice(&sent).unwrap_or(Value::Null),
-                ));
+                let asking = format!("{} {}", parts.method, parts.uri.path());
+                let (code, body) = answer(&asking);
+                asked.push((asking, serde_json::from_slice(&sent).unwrap_or(Value::Null)));
                 let body = serde_json::to_vec(&body).unwrap();
                 send.send_response(http::Response::builder().status(code).body(Body::from(body)).unwrap());
             }
             asked
         });
-        reconcile(&reconciler).await.unwrap();
+        let result = reconcile(&reconciler).await;
         drop(reconciler);
-        server.await.unwrap()
+        (server.await.unwrap(), result)
+    }
+
+    /// The same with an answer for each request in turn.
+    async fn reconcile_against(serving: bool, answers: Vec<(u16, Value)>) -> Asked {
+        let mut answers = answers.into_iter();
+        let (asked, result) = reconcile_at(serving, move |_| answers.next().unwrap()).await;
+        result.unwrap();
+        asked
     }
 
     const ANCHOR: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/amanat-anchor";
@@ -322,5 +340,27 @@ mod tests {
         let patch = format!("PATCH {OWN}");
         assert_eq!(asked(&requests)[3..5], [patch.as_str(), patch.as_str()]);
         assert_eq!(requests[4].1["webhooks"], serde_json::to_value(&right).unwrap()["webhooks"]);
+    }
+
+    #[tokio::test]
+    async fn what_keeps_one_from_being_healed_leaves_the_other_as_it_should_be() {
+        let failure = |code| (code, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code}));
+        for (code, category) in [(403, "forbidden"), (409, "conflict"), (422, "invalid"), (500, "failed")] {
+            for (broken, other) in [(OWN, OWN_MUTATING), (OWN_MUTATING, OWN)] {
+                for method in ["GET", "PATCH"] {
+                    let (asked, result) = reconcile_at(true, move |asking| match asking {
+                        asking if asking == format!("{method} {broken}") => failure(code),
+                        asking if asking.ends_with(ANCHOR) => anchor(json!({})),
+                        asking if asking.starts_with("GET") => absent(),
+                        asking if asking.ends_with(OWN) => answer(&options(rules::webhook_configuration)),
+                        _ => answer(&options(rules::mutating_configuration)),
+                    })
+                    .await;
+                    let written = format!("PATCH {other}");
+                    assert!(asked.iter().any(|(asking, _)| *asking == written), "{code} to {method} {broken}");
+                    assert_eq!(result.unwrap_err().category(), category, "{code} to {method} {broken}");
+                }
+            }
+        }
     }
 }
