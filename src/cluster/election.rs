@@ -18,6 +18,10 @@ use super::clock::Clock;
 
 /// How long a lease lasts after it was renewed.
 const LEASE: Duration = Duration::from_secs(15);
+/// No lease is waited for longer, whatever it says: one that was written to last for years would stop all writing. A
+/// holder that lives is safe, since it renews every [`RETRY`] and each renewal is waited for anew; nor is less waited
+/// than [`LEASE`], within which a holder stops by itself.
+const LONGEST_LEASE: Duration = Duration::from_secs(60);
 /// How long the leader writes after the renewal that it last asked for.
 const WRITE: Duration = Duration::from_secs(10);
 /// How often the lease is renewed or tried for.
@@ -176,7 +180,7 @@ impl Election {
         }
         self.fence.close();
         let lasts = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
-        let lasts = lasts.map_or(LEASE, Duration::from_secs);
+        let lasts = lasts.map_or(LEASE, Duration::from_secs).clamp(LEASE, LONGEST_LEASE);
         let since = self.observed.as_ref().map_or(self.clock.monotonic(), |observed| observed.at);
         self.clock.monotonic().saturating_sub(since) >= lasts
     }

@@ -229,16 +229,27 @@ async fn who_sees_another_holder_stops_at_once() {
 }
 
 #[tokio::test]
-async fn a_lease_lasts_as_long_as_its_holder_says() {
-    let bench = Bench::new();
-    let (mut a, mut b) = (bench.candidate("a"), bench.candidate("b"));
-    a.attempt().await.unwrap();
-    bench.server.lock().unwrap().lease.as_mut().unwrap()["spec"]["leaseDurationSeconds"] = json!(30);
-    assert!(!b.attempt().await.unwrap());
-    bench.pass(29);
-    assert!(!b.attempt().await.unwrap());
-    bench.pass(1);
-    assert!(b.attempt().await.unwrap());
+async fn a_lease_lasts_as_long_as_its_holder_says_within_bounds() {
+    let table = [
+        (json!(30), 30),
+        (json!(60), 60),
+        (json!(i32::MAX), 60),
+        (json!(14), 15),
+        (json!(0), 15),
+        (json!(-1), 15),
+        (json!(null), 15),
+    ];
+    for (says, lasts) in table {
+        let bench = Bench::new();
+        let (mut a, mut b) = (bench.candidate("a"), bench.candidate("b"));
+        a.attempt().await.unwrap();
+        bench.server.lock().unwrap().lease.as_mut().unwrap()["spec"]["leaseDurationSeconds"] = says.clone();
+        assert!(!b.attempt().await.unwrap());
+        bench.pass(lasts - 1);
+        assert!(!b.attempt().await.unwrap(), "{says}");
+        bench.pass(1);
+        assert!(b.attempt().await.unwrap(), "{says}");
+    }
 }
 
 #[tokio::test]
