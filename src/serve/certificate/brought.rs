@@ -59,11 +59,8 @@ impl Folder {
             let spare = self.before.len().saturating_sub(MOST);
             self.before.drain(..spare);
         }
-        let holds = |ca: &[u8]| {
-            let all = x509::certificates(ca).unwrap_or_default();
-            all.iter().filter_map(x509::validity).any(|validity| validity.holds(now))
-        };
-        self.before.retain(|(ca, at)| *ca != read.ca && monotonic.saturating_sub(*at) < keep && holds(ca));
+        self.before
+            .retain(|(ca, at)| *ca != read.ca && monotonic.saturating_sub(*at) < keep && x509::holds_any(ca, now));
         let before = self.before.iter().map(|(ca, _)| ca.as_slice());
         let bundle = join([read.ca.as_slice()].into_iter().chain(before));
         self.current = Some(read.clone());

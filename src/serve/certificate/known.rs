@@ -109,6 +109,31 @@ impl Known {
         }
     }
 
+    /// Whether somebody else's certificate may be taken in.
+    ///
+    /// # Errors
+    /// When it doesn't verify by its own CA, so that no replica could be called with it, while what is served does.
+    pub(super) fn vet(&self, brought: &Certificate) -> Result<(), Unverified> {
+        let now = self.clock.now();
+        let verified = self.verify(brought, &brought.ca, now);
+        let serves = self.served.current().is_some_and(|served| self.untrusted(&self.inner(), &served, now).is_none());
+        if serves { verified } else { Ok(()) }
+    }
+
+    /// By what the API server would not take a certificate, and why: a webhook configuration, or before there is one,
+    /// the certificate's own CA.
+    fn untrusted(
+        &self,
+        inner: &Inner,
+        certificate: &Certificate,
+        now: Timestamp,
+    ) -> Option<(&'static str, Unverified)> {
+        match inner.published.is_empty() {
+            true => self.verify(certificate, &certificate.ca, now).err().map(|error| ("its own CA", error)),
+            false => self.distrust(inner, certificate, now),
+        }
+    }
+
     /// The first webhook configuration by which the API server would not take it, and why.
     fn distrust(&self, inner: &Inner, certificate: &Certificate, now: Timestamp) -> Option<(&'static str, Unverified)> {
         inner.published.iter().find_map(|(kind, published)| {
@@ -136,23 +161,25 @@ impl Known {
             reasons.push(format!("the certificate and the webhook configuration were not read for {seconds} s"));
         }
         let now = self.clock.now();
-        let distrust = match inner.published.is_empty() {
-            true => self.verify(&served, &served.ca, now).err().map(|error| ("its own CA", error)),
-            false => self.distrust(&inner, &served, now),
-        };
-        if let Some((by, error)) = distrust {
+        if let Some((by, error)) = self.untrusted(&inner, &served, now) {
             reasons.push(format!("the certificate does not verify by the bundle of {by}: {error}"));
         }
         reasons
     }
 
     /// What the API server is to trust; nothing while this replica can't say. The first configuration closes namespaces,
-    /// so it is for a certificate that verifies; where one is already, it is kept as it should be in any case.
+    /// so it is for a certificate that verifies; where one is already, it is kept as it should be in any case, but for
+    /// a certificate that doesn't verify what other replicas may be trusted by stays.
     pub fn bundle(&self) -> Option<Vec<u8>> {
         let inner = self.inner();
         let offer = inner.offer.as_ref().filter(|_| self.recent(&inner))?;
-        let callable = || self.verify(&offer.certificate, &offer.bundle, self.clock.now()).is_ok();
-        (!inner.published.is_empty() || callable()).then(|| offer.bundle.clone())
+        let now = self.clock.now();
+        if self.verify(&offer.certificate, &offer.bundle, now).is_ok() {
+            return Some(offer.bundle.clone());
+        }
+        let mut bundles = inner.published.values().flat_map(|published| &published.bundles);
+        let there = bundles.find(|bundle| x509::holds_any(bundle, now)).unwrap_or(&offer.bundle);
+        (!inner.published.is_empty()).then(|| there.clone())
     }
 
     /// Whether every webhook configuration has what a test looks for.
@@ -274,9 +301,38 @@ mod tests {
         known.offer(Offer { bundle: other.ca.clone(), ..offer(&certificate) });
         assert_eq!(known.bundle(), None);
         known.observe(KINDS[0], published([b""]));
-        assert_eq!(known.bundle(), Some(other.ca));
-        known.observe(KINDS[0], None);
+        assert_eq!(known.bundle(), Some(other.ca), "nobody is trusted by it");
+        let third = self::certificate();
+        known.observe(KINDS[0], published([&third.ca]));
+        assert_eq!(known.bundle(), Some(third.ca), "another replica may be trusted by it");
         known.offer(offer(&certificate));
+        assert_eq!(known.bundle(), Some(certificate.ca.clone()));
+        known.observe(KINDS[0], None);
         assert_eq!(known.bundle(), Some(certificate.ca));
+    }
+
+    #[test]
+    fn what_nobody_could_be_called_with_is_not_taken_while_what_is_served_verifies() {
+        let at = |time: &str| time.parse().unwrap();
+        let other = certificate();
+        let foreign = |by: &Certificate| Certificate::new(other.ca.clone(), by.chain().to_vec(), by.key().to_vec());
+        let wrong = [
+            ("of another CA", foreign(&certificate())),
+            ("for another name", Certificate::make(&["b.example".to_owned()], at("2026-01-01T00:00:00Z")).unwrap()),
+            ("ended", Certificate::make(&names(), at("2020-01-01T00:00:00Z")).unwrap()),
+            ("not valid yet", Certificate::make(&names(), at("2030-01-01T00:00:00Z")).unwrap()),
+        ];
+        for (what, wrong) in wrong {
+            let (known, _) = known();
+            assert_eq!(known.vet(&wrong), Ok(()), "{what}: nothing is served, so that it is told why it isn't ready");
+            let good = certificate();
+            known.offer(offer(&good));
+            assert!(known.vet(&wrong).is_err(), "{what}: before there is a configuration");
+            known.observe(KINDS[0], published([&good.ca]));
+            assert!(known.vet(&wrong).is_err(), "{what}: while the API server trusts what is served");
+            assert_eq!(known.vet(&certificate()), Ok(()), "{what}: a new CA with its own leaf");
+            known.observe(KINDS[1], published([b"~"]));
+            assert_eq!(known.vet(&wrong), Ok(()), "{what}: what is served is no better");
+        }
     }
 }

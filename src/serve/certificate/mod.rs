@@ -49,6 +49,9 @@ pub enum CertificateError {
     /// The Secret can't be changed as it is.
     #[error("the Secret {SECRET} is of another type, or immutable")]
     Unchangeable,
+    /// The API server would not take what was brought.
+    #[error("what was brought does not verify by its own ca.crt: {0}")]
+    Unverified(#[from] Unverified),
     /// A file of the folder can't be read.
     #[error("{0} can't be read: {1}")]
     File(String, std::io::Error),
@@ -64,6 +67,7 @@ impl CertificateError {
             Self::Make(_) | Self::Instant => "make",
             Self::Unusable(_) => "unusable",
             Self::Unchangeable => "unchangeable",
+            Self::Unverified(_) => "unverified",
             Self::File(..) | Self::Large(..) => "file",
         }
     }

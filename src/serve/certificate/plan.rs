@@ -82,7 +82,8 @@ pub(super) fn plan(input: &Input<'_>) -> Plan {
     let next = there.next().and_then(|next| next.validity()).filter(|next| next.holds(now));
     let (ca, leaf) = (there.ca_validity(), there.leaf_validity());
     if !ca.holds(now) {
-        // Nobody trusts what is served: there is nothing to wait for.
+        // Nobody trusts what is served: there is nothing to wait for. One that isn't valid yet was made by a clock that
+        // is ahead, or this one is behind. Which it is nobody can tell, and what the API server may not take is worse.
         return if next.is_some() { Plan::Promote } else { Plan::Make };
     }
     let serves = there.verify(names, now).is_ok();

@@ -59,6 +59,12 @@ pub(super) fn validity(certificate: &CertificateDer<'_>) -> Option<Validity> {
     Some(Validity { from: instant(from)?, until: instant(until.checked_add(1)?)? })
 }
 
+/// Whether one of the certificates of a PEM text is valid at an instant.
+pub(super) fn holds_any(pem: &[u8], now: Timestamp) -> bool {
+    let all = certificates(pem).unwrap_or_default();
+    all.iter().filter_map(validity).any(|validity| validity.holds(now))
+}
+
 /// The public key of a certificate, as DER.
 pub(super) fn public_key(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let (_, read) = X509Certificate::from_der(certificate).ok()?;

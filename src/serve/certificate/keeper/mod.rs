@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 const FILES: Duration = Duration::from_secs(10);
 /// No read takes longer.
 const LONGEST_READ: Duration = Duration::from_secs(8);
-/// How often it is told that something ends soon.
+/// How often it is told that something ends soon, or isn't taken.
 const TELL: Duration = Duration::from_secs(3_600);
 
 /// Where the certificate comes from.
@@ -78,8 +79,10 @@ pub struct Keeper {
     lifetimes: Lifetimes,
     tracker: Tracker,
     steps: Family<Step, Counter>,
-    /// Monotonic: when it was last told that something ends.
-    told: Option<Duration>,
+    /// Why what was brought is not taken.
+    refused: Option<String>,
+    /// Monotonic: when each was last told.
+    told: BTreeMap<&'static str, Duration>,
 }
 
 impl Keeper {
@@ -94,7 +97,8 @@ impl Keeper {
         let steps = Family::default();
         let help = "Steps of making, renewing and rotating the webhook's certificate that this replica wrote";
         registry.register("certificate_steps", help, steps.clone());
-        Self { reconciler, known, source, lifetimes, tracker: Tracker::default(), steps, told: None }
+        let (tracker, told) = (Tracker::default(), BTreeMap::new());
+        Self { reconciler, known, source, lifetimes, tracker, steps, refused: None, told }
     }
 
     /// Works until the end of the process.
@@ -151,7 +155,9 @@ impl Keeper {
                 let read = folder.read().await;
                 in_time(published::read(&client, &self.known)).await?;
                 self.known.confirm(since);
-                self.known.offer(folder.take(read?, clock.now(), since, keep));
+                let vetted = read.and_then(|read| self.known.vet(&read).map(|()| read).map_err(Into::into));
+                self.refused = vetted.as_ref().err().map(ToString::to_string);
+                self.known.offer(folder.take(vetted?, clock.now(), since, keep));
                 Ok(Plan::Keep)
             }
             Source::Made => {
@@ -208,20 +214,25 @@ impl Keeper {
         Ok(())
     }
 
-    /// Tells what ends soon, when this replica leads.
+    /// Tells what ends soon, and what is not taken, when this replica leads.
     async fn tell(&mut self) {
+        if !self.reconciler.writer.fence().is_leader() {
+            return;
+        }
+        if let Some(note) = self.ending() {
+            self.tell_one("CertificateEnding", note).await;
+        }
+        if let Some(why) = &self.refused {
+            let note = format!("the certificate that was brought is not taken, and the one before is served: {why}");
+            self.tell_one("CertificateRefused", note).await;
+        }
+    }
+
+    /// What ends soon, and what is to be done about it.
+    fn ending(&self) -> Option<String> {
         // Amanat's own are renewed when a third is left: less than a quarter means that it failed.
         let share = if matches!(self.source, Source::Made) { 4 } else { 3 };
-        let monotonic = self.reconciler.clock.monotonic();
-        let told = self.told.is_some_and(|told| monotonic.saturating_sub(told) < TELL);
-        if told || !self.reconciler.writer.fence().is_leader() {
-            return;
-        }
-        let (ending, Some(about)) = (self.known.ending(share), self.known.reference()) else { return };
-        if ending.is_empty() {
-            return;
-        }
-        self.told = Some(monotonic);
+        let ending = self.known.ending(share);
         let parts = ending.iter().map(|expiry| format!("{} at {}", expiry.part, expiry.validity.until));
         let parts = parts.collect::<Vec<_>>().join(", ");
         let remedy = match self.source {
@@ -230,8 +241,18 @@ impl Keeper {
         };
         let note =
             format!("the webhook's certificate ends soon ({parts}), and governed namespaces close then; {remedy}");
-        tracing::warn!(parts, "the webhook's certificate ends soon");
-        self.reconciler.tell(about, Happened::Ending, "CertificateEnding", note).await;
+        (!ending.is_empty()).then_some(note)
+    }
+
+    /// Tells it once in a while: what could not be written wasn't told.
+    async fn tell_one(&mut self, reason: &'static str, note: String) {
+        let monotonic = self.reconciler.clock.monotonic();
+        let told = self.told.get(reason).is_some_and(|told| monotonic.saturating_sub(*told) < TELL);
+        let Some(about) = self.known.reference().filter(|_| !told) else { return };
+        tracing::warn!(reason, "{note}");
+        if self.reconciler.tell(about, Happened::Ending, reason, note).await {
+            self.told.insert(reason, monotonic);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The keeper against an API server that answers as it is told.
 
+use std::sync::Mutex;
+
 use axum::http;
 use jiff::SignedDuration;
 use kube::Client;
@@ -9,8 +11,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::cluster::clock::ManualClock;
-use crate::cluster::{Clock, Fence, Index, Settings, World, Writer};
-use crate::serve::ServedCertificate;
+use crate::cluster::{Clock, Fence, Writer};
+use crate::serve::{Certificate, ServedCertificate};
 
 const OWN: &str = "/api/v1/namespaces/amanat-system/secrets/amanat-webhook-tls";
 
@@ -49,17 +51,7 @@ async fn turns(
     let lifetimes = Lifetimes::default();
     let served = Arc::new(ServedCertificate::default());
     let known = Arc::new(Known::new(names(), &lifetimes, Arc::clone(&clock), served));
-    let reconciler = Reconciler {
-        index: Arc::new(Index::of(World::default())),
-        writer: Writer::new(Client::new(service, "default"), fence),
-        settings: Arc::new(Settings::new("amanat-system", "amanat", "a")),
-        clock,
-        serving: Arc::new(|| None),
-        server_minor: 37,
-        metrics: Arc::default(),
-        events: Arc::default(),
-        turned: Arc::default(),
-    };
+    let reconciler = Reconciler::of(Writer::new(Client::new(service, "default"), fence), clock);
     let mut registry = Registry::default();
     let mut keeper = Keeper::new(reconciler, Arc::clone(&known), Source::Made, lifetimes, &mut registry);
     let server = tokio::spawn(async move {
@@ -183,32 +175,30 @@ async fn an_end_that_nobody_averts_is_told_by_the_leader_once_an_hour() {
     known.offer(super::super::known::Offer { certificate, bundle });
     let reference = k8s_openapi::api::core::v1::ObjectReference::default();
     known.observe("ValidatingWebhookConfiguration", Some(published::Published { bundles: [].into(), reference }));
-    let reconciler = Reconciler {
-        index: Arc::new(Index::of(World::default())),
-        writer: Writer::new(Client::new(service, "default"), Fence::open(shared)),
-        settings: Arc::new(Settings::new("amanat-system", "amanat", "a")),
-        clock: Arc::clone(&clock) as Arc<dyn Clock>,
-        serving: Arc::new(|| None),
-        server_minor: 37,
-        metrics: Arc::default(),
-        events: Arc::default(),
-        turned: Arc::default(),
-    };
+    let writer = Writer::new(Client::new(service, "default"), Fence::open(Arc::clone(&shared)));
+    let reconciler = Reconciler::of(writer, shared);
     let source = Source::Brought(Folder::new(std::path::Path::new("unread")));
     let mut keeper = Keeper::new(reconciler, known, source, lifetimes, &mut Registry::default());
     let server = tokio::spawn(async move {
-        let mut told = Vec::new();
+        let (mut told, mut fails) = (Vec::new(), true);
         while let Some((request, send)) = handle.next_request().await {
             let sent = request.into_body().collect_bytes().await.unwrap();
-            told.push(serde_json::from_slice::<Value>(&sent).unwrap());
-            let body = Body::from(sent.to_vec());
-            send.send_response(http::Response::builder().status(201).body(body).unwrap());
+            let (code, body) = match std::mem::take(&mut fails) {
+                true => (500_u16, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 500})),
+                false => (201, serde_json::from_slice(&sent).unwrap()),
+            };
+            told.extend((code == 201).then(|| body.clone()));
+            let body = Body::from(serde_json::to_vec(&body).unwrap());
+            send.send_response(http::Response::builder().status(code).body(body).unwrap());
         }
         told
     });
     keeper.tell().await;
     // A third is left of the leaf.
     clock.advance(Duration::from_secs(67 * 3_600));
+    keeper.tell().await;
+    // That was not written. What repeats is told once a minute.
+    clock.advance(Duration::from_secs(60));
     keeper.tell().await;
     keeper.tell().await;
     clock.advance(TELL);
@@ -219,4 +209,75 @@ async fn an_end_that_nobody_averts_is_told_by_the_leader_once_an_hour() {
     assert_eq!((&told[0]["type"], &told[0]["reason"]), (&json!("Warning"), &json!("CertificateEnding")));
     let note = told[0]["note"].as_str().unwrap();
     assert!(note.contains("leaf at 2026-01-05T04:00:00Z") && !note.contains("ca at"), "{note}");
+}
+
+/// An API server with one webhook configuration, which trusts these; gives the Events that were written.
+fn server(trusted: &[u8]) -> (Client, Arc<Mutex<Vec<Value>>>) {
+    let told: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let configuration = json!({
+        "metadata": {"name": "amanat", "uid": "u"},
+        "webhooks": [{"name": "a", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+            "clientConfig": {"caBundle": k8s_openapi::ByteString(trusted.to_vec())}}],
+    });
+    let log = Arc::clone(&told);
+    let service = tower::service_fn(move |request: http::Request<Body>| {
+        let (log, configuration) = (Arc::clone(&log), configuration.clone());
+        async move {
+            let (parts, sent) = request.into_parts();
+            let (code, body) = match parts.uri.path() {
+                path if path.contains("/validatingwebhookconfigurations") => (200, configuration),
+                path if path.ends_with("/events") => {
+                    let event: Value = serde_json::from_slice(&sent.collect_bytes().await.unwrap()).unwrap();
+                    log.lock().unwrap().push(event.clone());
+                    (201, event)
+                }
+                _ => absent(),
+            };
+            let body = Body::from(serde_json::to_vec(&body).unwrap());
+            Ok::<_, std::convert::Infallible>(http::Response::builder().status(code).body(body).unwrap())
+        }
+    });
+    (Client::new(service, "default"), told)
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the files of the folder are written here")]
+async fn what_is_brought_and_does_not_verify_is_told_and_not_taken() {
+    let path = std::env::temp_dir().join(format!("amanat-refused-{}", std::process::id()));
+    std::fs::create_dir_all(&path).unwrap();
+    let write = |ca: &[u8], by: &Certificate| {
+        for (name, content) in [("ca.crt", ca), ("tls.crt", by.chain()), ("tls.key", by.key())] {
+            std::fs::write(path.join(name), content).unwrap();
+        }
+    };
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-01-01T00:00:00Z"));
+    let make = |names: &[String]| Certificate::make(names, clock.now()).unwrap();
+    let (first, second, misnamed) = (make(&names()), make(&names()), make(&["b.example".to_owned()]));
+    let (client, told) = server(&first.ca);
+    let served = Arc::new(ServedCertificate::default());
+    let lifetimes = Lifetimes::default();
+    let known = Arc::new(Known::new(names(), &lifetimes, Arc::clone(&clock), Arc::clone(&served)));
+    let reconciler = Reconciler::of(Writer::new(client, Fence::open(Arc::clone(&clock))), clock);
+    let source = Source::Brought(Folder::new(&path));
+    let mut keeper = Keeper::new(reconciler, Arc::clone(&known), source, lifetimes, &mut Registry::default());
+    write(&first.ca, &first);
+    keeper.turn().await.unwrap();
+    keeper.tell().await;
+    for (ca, by) in [(&second.ca, &first), (&misnamed.ca, &misnamed)] {
+        write(ca, by);
+        assert_eq!(keeper.turn().await.unwrap_err().category(), "unverified");
+        keeper.tell().await;
+        assert!(*served.current().unwrap() == first);
+        assert_eq!(known.bundle().as_ref(), Some(&first.ca), "the CA is not published");
+        assert_eq!(known.reasons(), [] as [&str; 0]);
+    }
+    write(&second.ca, &second);
+    keeper.turn().await.unwrap();
+    keeper.tell().await;
+    assert_eq!(known.bundle(), Some([second.ca.as_slice(), &first.ca].concat()));
+    let told: Vec<Value> = told.lock().unwrap().clone();
+    let [event] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(event["reason"], "CertificateRefused");
+    assert!(event["note"].as_str().unwrap().contains("does not verify by its own ca.crt"), "{event}");
+    std::fs::remove_dir_all(&path).unwrap();
 }
