@@ -257,8 +257,20 @@ fn built_policies_are_changed_by_those_who_may() {
     assert_eq!(decide(Operation::Update, &emptied, Some(&built), "alice", &[], false), 1);
     assert_eq!(decide(Operation::Update, &built, Some(&built), "alice", &[], false), 0, "metadata alone");
     assert_eq!(decide(Operation::Create, &built, None, "alice", &[], false), 1, "squatting");
-    let own = policy("own", deny);
+    let own = policy("own", deny.clone());
     assert_eq!(decide(Operation::Delete, &own, None, "alice", &[], false), 0);
+    let owners = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "never", "uid": "x"}]);
+    let owned = |name: &str, spec: &Value| {
+        let metadata = json!({"name": name, "namespace": "a", "ownerReferences": owners});
+        subject(Kind::NetworkPolicy, json!({"metadata": metadata, "spec": spec}))
+    };
+    let disowned = owned("amanat-default-deny", &deny);
+    assert_eq!(decide(Operation::Update, &disowned, Some(&built), "alice", &[], false), 1, "it would be collected");
+    assert_eq!(decide(Operation::Update, &disowned, Some(&built), collector, &[], false), 0);
+    let everybody = json!({"podSelector": {}, "ingress": [{}]});
+    let (open, given) = (policy("own", everybody.clone()), owned("own", &everybody));
+    assert_eq!(decide(Operation::Create, &open, None, "alice", &[], false), 1);
+    assert_eq!(decide(Operation::Update, &given, Some(&open), "alice", &[], false), 0, "what was there is forgiven");
 }
 
 #[test]

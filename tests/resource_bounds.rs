@@ -101,9 +101,11 @@ fn a_resize_is_refused_for_what_it_takes_out_of_bounds() {
 #[test]
 fn what_is_built_is_changed_by_those_who_may() {
     let engine = engine(json!({"administrators": {"groups": ["admins"]}}));
-    let object = |kind, name: &str, spec: Value| {
-        Subject::from_manifest(kind, json!({"metadata": {"name": name, "namespace": "a"}, "spec": spec})).unwrap()
+    let owned = |kind, name: &str, spec: &Value, owners: Value| {
+        let metadata = json!({"name": name, "namespace": "a", "ownerReferences": owners});
+        Subject::from_manifest(kind, json!({"metadata": metadata, "spec": spec})).unwrap()
     };
+    let object = |kind, name: &str, spec: Value| owned(kind, name, &spec, json!([]));
     let standing = governed(&engine, "Restricted", None);
     for (kind, spec, other) in [
         (Kind::ResourceQuota, json!({"hard": {"pods": "1"}}), json!({"hard": {"pods": "1000"}})),
@@ -120,10 +122,14 @@ fn what_is_built_is_changed_by_those_who_may() {
             let actor = Actor::new(user, groups, "amanat", &[]);
             decide(&engine, &standing, operation, new, old, Some(&actor)).denied()
         };
+        let dangling = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "never", "uid": "x"}]);
+        let disowned = owned(kind, "amanat-resource-bounds", &spec, dangling.clone());
         let collector = "system:serviceaccount:kube-system:generic-garbage-collector";
         for (operation, new, old) in [
             (Operation::Create, &built, None),
             (Operation::Update, &changed, Some(&built)),
+            (Operation::Update, &disowned, Some(&built)),
+            (Operation::Update, &built, Some(&disowned)),
             (Operation::Delete, &built, None),
         ] {
             assert!(decide(operation, new, old, "alice", &[]), "{kind} {operation:?}");
@@ -132,7 +138,11 @@ fn what_is_built_is_changed_by_those_who_may() {
             assert!(!decide(operation, new, old, "bob", &["admins"]), "{kind} {operation:?}: healed, not refused");
         }
         assert!(!decide(Operation::Update, &built, Some(&built), "alice", &[]), "metadata alone");
-        assert!(!decide(Operation::Create, &object(kind, "own", spec), None, "alice", &[]), "their own");
+        assert!(!decide(Operation::Update, &disowned, Some(&disowned), "alice", &[]), "as it was");
+        let own = object(kind, "own", spec.clone());
+        assert!(!decide(Operation::Create, &own, None, "alice", &[]), "their own");
+        let given = owned(kind, "own", &spec, dangling);
+        assert!(!decide(Operation::Update, &given, Some(&own), "alice", &[]), "their own");
     }
 }
 

@@ -31,7 +31,10 @@ pub(super) fn protect(case: &Case<'_>, names: &[&str], instead: &str, sink: &mut
     if case.operation == Operation::Delete && going() {
         return;
     }
-    let unchanged = case.old.is_some_and(|old| old.body == case.subject.body);
+    // Of another owner, it would be collected with that one; of one that never was, at once.
+    let unchanged = case.old.is_some_and(|old| {
+        old.body == case.subject.body && old.metadata.owner_references == case.subject.metadata.owner_references
+    });
     if case.operation == Operation::Update && unchanged {
         return;
     }

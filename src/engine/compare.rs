@@ -22,9 +22,14 @@ pub(super) fn change(old: &Subject, new: &Subject, controls: &[&'static Control]
     match (&old.body, &new.body) {
         (Body::Namespace, Body::Namespace) => Change::Whole,
         (Body::Scale { replicas: before }, Body::Scale { replicas: after }) => scaled(*before, *after),
-        (Body::NetworkPolicy(before), Body::NetworkPolicy(after)) => unless_same(before, after, Change::Whole),
-        (Body::ResourceQuota(before), Body::ResourceQuota(after)) => unless_same(before, after, Change::Whole),
-        (Body::LimitRange(before), Body::LimitRange(after)) => unless_same(before, after, Change::Whole),
+        (Body::NetworkPolicy(_), Body::NetworkPolicy(_))
+        | (Body::ResourceQuota(_), Body::ResourceQuota(_))
+        | (Body::LimitRange(_), Body::LimitRange(_)) => match (old.body == new.body, same_owners(old, new)) {
+            (false, _) => Change::Whole,
+            // What is built goes with its owners; what others made may get whichever it likes.
+            (true, false) => Change::ByFinding,
+            (true, true) => Change::Nothing,
+        },
         (Body::CloudWorkload(before), Body::CloudWorkload(after)) => unless_same(before, after, Change::ByFinding),
         (Body::Claim { .. }, Body::Claim { .. })
         | (Body::Service { .. }, Body::Service { .. })
@@ -48,6 +53,10 @@ pub(super) fn change(old: &Subject, new: &Subject, controls: &[&'static Control]
 
 fn unless_same<T: PartialEq>(before: &T, after: &T, change: Change) -> Change {
     if before == after { Change::Nothing } else { change }
+}
+
+fn same_owners(before: &Subject, after: &Subject) -> bool {
+    before.metadata.owner_references == after.metadata.owner_references
 }
 
 /// Of a template, every field counts; of a Pod, what is read: findings are compared there.

@@ -140,12 +140,13 @@ impl Engine {
         Some(self.pod_security(governed, self.regime.pod_security_minor))
     }
 
+    /// What a change that changes nothing would bring.
     fn findings_of_old(&self, request: &Request<'_>, old: &Subject, entries: &[&Entry]) -> Vec<Finding> {
         let declared = match &old.body {
             Body::CloudWorkload(spec) => Some(placement::acceptance(spec, &self.regime, request.context, request.now)),
             _ => None,
         };
-        run(entries, &self.case(request, old, None, declared.as_ref())).0
+        run(entries, &self.case(request, old, Some(old), declared.as_ref())).0
     }
 
     /// Gives each finding its effect.
