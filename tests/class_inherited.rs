@@ -6,7 +6,7 @@
 mod fixture;
 
 use amanat::api::Effect;
-use amanat::control::{Acceptance, Actor, Kind, Operation, Standing, Subject};
+use amanat::control::{Acceptance, Actor, Kind, Nothing, Operation, Standing, Subject};
 use amanat::engine::{Engine, Request};
 use fixture::{Registry, conforming_spec, engine, governed, instant};
 use serde_json::{Value, json};
@@ -225,4 +225,43 @@ fn a_network_policy_stays_in_the_class() {
     };
     assert_eq!((by("amanat"), by("alice")), (0, 1), "a gateway may have another class");
     assert_eq!(denied(&built), [""; 0], "what is built is judged where it is built");
+}
+
+#[test]
+fn what_leads_into_a_namespace_that_nobody_knows_is_not_assessed() {
+    let claim = |namespace: &str| json!({"dataSourceRef": {"kind": "PersistentVolumeClaim", "name": "d", "namespace": namespace}});
+    let external = |name: &str| json!({"type": "ExternalName", "externalName": name});
+    let policy = |name: &str| {
+        let selector = json!({"matchLabels": {NAME: name}});
+        json!({"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [{"namespaceSelector": selector}]}]})
+    };
+    let mut pod = conforming_spec();
+    pod["volumes"] = json!([{"name": "e", "ephemeral": {"volumeClaimTemplate": {"spec": claim("peer")}}}]);
+    let (claims, services, policies) = (Kind::PersistentVolumeClaim, Kind::Service, Kind::NetworkPolicy);
+    let engine = engine(json!({}));
+    let standing = governed(&engine, "Confidential", None);
+    for (kind, spec, known) in [
+        (claims, claim("peer"), false),
+        (claims, claim("a"), true),
+        (Kind::Pod, pod, false),
+        (services, external("db.peer.svc.cluster.local"), false),
+        (services, external("db.peer.svc.k8s.example.org"), false),
+        (services, external("db.a.svc"), true),
+        (services, external("mail.example.gov.pk"), true),
+        (policies, policy("peer"), false),
+        (policies, policy("a"), true),
+    ] {
+        let mut subject = subject(kind, json!({}), spec.clone());
+        engine.supply(&standing, &Nothing, &mut subject);
+        let (old, actor, now) = (None, None, instant("06-01T00:00:00"));
+        let (operation, subject, standing) = (Operation::Create, &subject, &standing);
+        let request = Request { operation, subject, old, actor, standing, context: &Nothing, now };
+        let verdict = engine.decide(&request);
+        let found = verdict.outcomes.iter().any(|outcome| outcome.finding.control == "placement/class-inherited");
+        assert!(!found, "{kind} {spec}: {verdict:?}");
+        let unknown = verdict.not_assessed.iter().filter(|unknown| unknown.control == "placement/class-inherited");
+        let unknown: Vec<&str> = unknown.map(|unknown| unknown.reason.as_str()).collect();
+        let expected: &[&str] = if known { &[] } else { &["the class of namespace peer is not known"] };
+        assert_eq!(unknown, expected, "{kind} {spec}");
+    }
 }

@@ -16,8 +16,8 @@ pub(super) struct OfflineContext<'a> {
     pub(super) inputs: &'a Objects<'a>,
     /// What `--context` adds.
     pub(super) beside: &'a Objects<'a>,
-    /// Classes by namespace.
-    pub(super) classes: BTreeMap<String, String>,
+    /// Classes by namespace; none where it is known that no class holds.
+    pub(super) classes: BTreeMap<String, Option<String>>,
 }
 
 impl OfflineContext<'_> {
@@ -46,7 +46,11 @@ impl Context for OfflineContext<'_> {
     }
 
     fn class_of(&self, namespace: &str) -> Lookup<&str> {
-        self.classes.get(namespace).map_or(Lookup::Unknown, |class| Lookup::Found(class))
+        match self.classes.get(namespace) {
+            Some(Some(class)) => Lookup::Found(class),
+            Some(None) => Lookup::Absent,
+            None => Lookup::Unknown,
+        }
     }
 
     fn declared(&self, namespace: &str) -> Lookup<&CloudWorkloadSpec> {

@@ -50,18 +50,13 @@ pub(super) fn judge(
     question: &Question<'_>,
     report: &mut Report,
 ) {
-    let namespaces: BTreeSet<&str> = objects.judged.iter().map(home).collect();
-    let mut stances = BTreeMap::new();
-    for namespace in namespaces {
-        let stance = stance(namespace, context, regime, question);
-        if let Stance::Judged { engine, standings, named: true } = &stance
-            && let Some(governed) = standings.first().and_then(Standing::governed)
-        {
-            let class = engine.regime.class_name(governed.rank).to_owned();
-            context.classes.insert(namespace.to_owned(), class);
-        }
-        stances.insert(namespace, stance);
-    }
+    // What is judged may reach into namespaces of which only the context tells.
+    let beside = context.beside;
+    let around = beside.declarations.keys().chain(beside.labels.keys()).map(String::as_str);
+    let namespaces: BTreeSet<&str> = objects.judged.iter().map(home).chain(around).collect();
+    let stances: BTreeMap<&str, Stance> =
+        namespaces.into_iter().map(|namespace| (namespace, stance(namespace, context, regime, question))).collect();
+    context.classes = classes(&stances, question);
     let mut classless = BTreeSet::new();
     for object in &objects.judged {
         let namespace = home(object);
@@ -85,6 +80,22 @@ pub(super) fn judge(
             Some(Stance::Broken) | None => {}
         }
     }
+}
+
+/// What is known of the class of each namespace: those of the cluster have none, and neither has `default`, unless one
+/// is assumed for what names no namespace.
+fn classes(stances: &BTreeMap<&str, Stance>, question: &Question<'_>) -> BTreeMap<String, Option<String>> {
+    let system = SYSTEM.into_iter().chain(question.system.iter().map(String::as_str));
+    let mut classes: BTreeMap<String, Option<String>> =
+        system.chain(["default"]).map(|namespace| (namespace.to_owned(), None)).collect();
+    for (namespace, stance) in stances {
+        if let Stance::Judged { engine, standings, named: true } = stance
+            && let Some(governed) = standings.first().and_then(Standing::governed)
+        {
+            classes.insert((*namespace).to_owned(), Some(engine.regime.class_name(governed.rank).to_owned()));
+        }
+    }
+    classes
 }
 
 /// The namespace that an object is judged by; of a Namespace, itself.

@@ -42,6 +42,75 @@ fn a_class_is_found_in_files_context_or_argument() {
 }
 
 #[test]
+fn the_class_of_another_namespace_is_taken_from_what_is_known_of_it() {
+    let service = |namespace: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: x, namespace: fbr-portal}}\n\
+             spec: {{type: ExternalName, externalName: db.{namespace}.svc.cluster.local}}\n"
+        )
+    };
+    let claim = |namespace: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: x, namespace: fbr-portal}}\n\
+             spec: {{dataSourceRef: {{kind: PersistentVolumeClaim, name: d, namespace: {namespace}}}}}\n"
+        )
+    };
+    let policy = |namespace: &str| {
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: x, namespace: fbr-portal}}\n\
+             spec:\n  podSelector: {{}}\n  ingress:\n  - from:\n    - namespaceSelector: \
+             {{matchLabels: {{kubernetes.io/metadata.name: {namespace}}}}}\n"
+        )
+    };
+    let declared =
+        |namespace: &str, class: &str| DECLARATION.replace("fbr-portal", namespace).replace("Restricted", class);
+    let labelled = |namespace: &str, class: &str| {
+        format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}, labels: {{amanat.dev/data-class: {class}}}}}\n"
+        )
+    };
+    let context = [
+        declared("peer", "Restricted"),
+        labelled("peer", "Restricted"),
+        declared("higher", "Confidential"),
+        labelled("labelled-peer", "Restricted"),
+        labelled("labelled-higher", "Secret"),
+        declared("raised", "Restricted"),
+        labelled("raised", "Confidential"),
+    ]
+    .join("---\n");
+    let folder =
+        Folder::new(&[("cw.yaml", DECLARATION), ("context/registry.yaml", REGISTRY), ("context/peers.yaml", &context)]);
+    // What is found, and what is not assessed, of each of the three.
+    let (passes, denied, unknown) = ((0, 0), (1, 0), (0, 1));
+    for (namespace, reaches, policy_reaches) in [
+        ("peer", passes, passes),
+        ("labelled-peer", passes, passes),
+        ("higher", denied, denied),
+        ("labelled-higher", denied, denied),
+        ("raised", denied, denied),
+        // The cluster's own namespaces and `default` hold no class.
+        ("kube-system", denied, passes),
+        ("storage-system", denied, passes),
+        ("default", denied, passes),
+        ("nobodys", unknown, unknown),
+    ] {
+        for (object, expected) in
+            [(service(namespace), reaches), (claim(namespace), reaches), (policy(namespace), policy_reaches)]
+        {
+            folder.write("x.yaml", &object);
+            let system = ["--system-namespace", "storage-system"];
+            let answer = folder.json(&[&["--context", "context", "cw.yaml", "x.yaml"], &system[..]].concat());
+            let of = |list: &str| {
+                let all = answer[list].as_array().unwrap();
+                all.iter().filter(|one| one["control"] == "placement/class-inherited").count()
+            };
+            assert_eq!((of("findings"), of("notAssessed")), expected, "{object}{answer:#}");
+        }
+    }
+}
+
+#[test]
 fn a_refused_declaration_refuses_its_workloads() {
     let suspended = REGISTRY.replace("state: Active", "state: Suspended");
     let folder = Folder::new(&[("a.yaml", DECLARATION), ("b.yaml", &suspended), ("c.yaml", &good())]);

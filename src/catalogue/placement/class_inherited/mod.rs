@@ -23,7 +23,8 @@ crate::control! {
     /// type ExternalName by a name of the cluster, not the `namespaceSelector` of a NetworkPolicy. A selector shows that
     /// it stays within the class by the label `amanat.dev/data-class`, or by naming namespaces with
     /// `kubernetes.io/metadata.name`; a namespace without a class, such as that of the cluster's DNS, may be named in a
-    /// NetworkPolicy and nowhere else.
+    /// NetworkPolicy and nowhere else. What leads into a namespace whose class can't be known is not assessed: offline,
+    /// one whose CloudWorkload is neither among the inputs nor in `--context`.
     ///
     /// ## Why
     /// Volumes are cloned, traffic is sent and reports are made by what objects say of themselves. A Pod that calls
@@ -42,6 +43,11 @@ crate::control! {
     /// spec: {containers: [{name: web, image: registry.example.gov.pk/portal/web}]}
     /// ```
     /// ```yaml,fail
+    /// apiVersion: amanat.dev/v1alpha1
+    /// kind: CloudWorkload
+    /// metadata: {name: workload, namespace: fbr-audit}
+    /// spec: {owner: fbr, dataClass: Confidential, provider: ntc, model: Government, service: IaaS}
+    /// ---
     /// apiVersion: v1
     /// kind: PersistentVolumeClaim
     /// metadata: {name: copy, namespace: fbr-portal}
@@ -51,6 +57,11 @@ crate::control! {
     ///   resources: {requests: {storage: 10Gi}}
     /// ```
     /// ```yaml,fail
+    /// apiVersion: amanat.dev/v1alpha1
+    /// kind: CloudWorkload
+    /// metadata: {name: workload, namespace: fbr-audit}
+    /// spec: {owner: fbr, dataClass: Confidential, provider: ntc, model: Government, service: IaaS}
+    /// ---
     /// apiVersion: v1
     /// kind: Service
     /// metadata: {name: ledger, namespace: fbr-portal}
@@ -201,7 +212,7 @@ impl Within<'_> {
     /// Where a claim is filled from.
     fn source(&self, spec: FieldPath, namespace: Option<&str>, sink: &mut Sink) {
         let Some(namespace) = namespace else { return };
-        let Some(why) = self.another(namespace) else { return };
+        let Some(why) = self.another(namespace, sink) else { return };
         let path = spec.field("dataSourceRef").field("namespace");
         let fix = format!("fill it from a namespace of class {}", self.class);
         sink.push(Finding::new(path, format!("it is filled from {why}"), fix).value(namespace));
@@ -210,9 +221,9 @@ impl Within<'_> {
     /// Where a Service of type ExternalName leads.
     fn external_name(&self, name: &str, sink: &mut Sink) {
         let why = reach::namespaces_of_name(name).into_iter().find_map(|(namespace, certain)| {
-            // A name that only looks like the cluster's is the cluster's when it hits a namespace with a class.
-            let counts = certain || matches!(self.case.context.class_of(&namespace), Lookup::Found(_));
-            self.another(&namespace).filter(|_| counts)
+            // A name that only looks like the cluster's isn't when it hits no namespace with a class.
+            let counts = certain || self.case.context.class_of(&namespace) != Lookup::Absent;
+            if counts { self.another(&namespace, sink) } else { None }
         });
         if let Some(why) = why {
             let path = FieldPath::of(&["spec", "externalName"]);
@@ -222,8 +233,8 @@ impl Within<'_> {
         }
     }
 
-    /// What stands against reaching into a namespace, if anything does.
-    fn another(&self, namespace: &str) -> Option<String> {
+    /// What stands against reaching into a namespace, if anything is known to.
+    fn another(&self, namespace: &str, sink: &mut Sink) -> Option<String> {
         if namespace == self.case.namespace() {
             return None;
         }
@@ -233,7 +244,10 @@ impl Within<'_> {
                 Some(format!("namespace {namespace}, whose class is {class} and not {}", self.class))
             }
             Lookup::Absent => Some(format!("namespace {namespace}, which has no class")),
-            Lookup::Unknown => Some(format!("namespace {namespace}, whose class is not known")),
+            Lookup::Unknown => {
+                sink.not_assessed(format!("the class of namespace {namespace} is not known"));
+                None
+            }
         }
     }
 }

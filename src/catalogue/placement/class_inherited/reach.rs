@@ -67,24 +67,10 @@ impl Within<'_> {
             return None;
         }
         if let Some(names) = values(selector, NAME_LABEL) {
-            let mut unknown = None;
-            for name in names {
-                match self.case.context.class_of(name) {
-                    _ if name == self.case.namespace() => {}
-                    // Nothing is guarded there: the cluster's DNS, a collector of metrics.
-                    Lookup::Absent => {}
-                    Lookup::Unknown => unknown = unknown.or(Some(name)),
-                    Lookup::Found(_) => {
-                        if let Some(why) = self.another(name) {
-                            return Some(format!("it reaches {why}"));
-                        }
-                    }
-                }
-            }
-            if let Some(name) = unknown {
-                sink.not_assessed(format!("the class of namespace {name} is not known"));
-            }
-            return None;
+            // Nothing is guarded in a namespace without a class: the cluster's DNS, a collector of metrics.
+            let guarded = |name: &&str| self.case.context.class_of(name) != Lookup::Absent;
+            let why = names.into_iter().filter(guarded).find_map(|name| self.another(name, sink));
+            return why.map(|why| format!("it reaches {why}"));
         }
         Some(match classes {
             Some(classes) => {
