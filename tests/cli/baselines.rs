@@ -119,4 +119,17 @@ fn diff_takes_two_of_a_kind() {
     assert_eq!(ran.status, 1);
     assert!(ran.out.contains("Open\n    image/digest-pinned effect: Deny -> Warn"), "{ran:?}");
     assert!(ran.out.contains("spec.overlay.jurisdictions: none -> Sindh"), "{ran:?}");
+    // What is decided with them counts: the parameters of the effects that the shipped one has, and no effect below those.
+    let registries = |list: &str, effects: &str| {
+        let control = format!("  - id: image/approved-registries\n{effects}    params: {{registries: [{list}]}}\n");
+        OVERLAY.split("  - id:").next().unwrap().to_owned() + &control
+    };
+    folder.write("one.yaml", &registries("r.io", ""));
+    folder.write("other.yaml", &registries("r.io/team", ""));
+    let ran = folder.run(&["baseline", "diff", "one.yaml", "other.yaml"]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.out.contains("image/approved-registries registries: [r.io] -> [r.io/team]"), "{ran:?}");
+    folder.write("other.yaml", &registries("r.io", "    effects: {Secret: Warn}\n"));
+    let ran = folder.run(&["baseline", "diff", "one.yaml", "other.yaml"]);
+    assert_eq!((ran.status, ran.out.as_str()), (0, "the same\n"), "{ran:?}");
 }

@@ -17,20 +17,26 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, changes: &mut Vec<Change>)
             let after = terms(new.effective, control, new_rank);
             compare_terms(control, class, &before, &after, changes);
         }
-        let supply = |side: &Side<'_>| {
-            let spec = side.spec.controls.iter().find(|named| named.id == control.id);
-            spec.and_then(|spec| spec.supply).unwrap_or(true)
-        };
-        if supply(old) != supply(new) {
-            changes.push(Change {
-                direction: Direction::Changed,
-                class: None,
-                control: Some(control.id),
-                what: "supply".to_owned(),
-                from: Some(supply(old).to_string()),
-                to: Some(supply(new).to_string()),
-            });
-        }
+        supply(control, old, new, changes);
+    }
+}
+
+/// What is supplied counts in classes in which both deny: elsewhere nothing is.
+fn supply(control: &'static Control, old: &Side<'_>, new: &Side<'_>, changes: &mut Vec<Change>) {
+    let of = |side: &Side<'_>| {
+        side.effective.controls.iter().find(|terms| terms.control.id == control.id).is_some_and(|terms| terms.supply)
+    };
+    let denies = |side: &Side<'_>, rank| terms(side.effective, control, rank).effect == Effect::Deny;
+    let counts = common(old, new).iter().any(|(_, rank, new_rank)| denies(old, *rank) && denies(new, *new_rank));
+    if counts && of(old) != of(new) {
+        changes.push(Change {
+            direction: Direction::Changed,
+            class: None,
+            control: Some(control.id),
+            what: "supply".to_owned(),
+            from: Some(of(old).to_string()),
+            to: Some(of(new).to_string()),
+        });
     }
 }
 

@@ -70,7 +70,7 @@ pub struct Side<'a> {
     pub name: &'a str,
     /// Its text.
     pub spec: &'a SecurityBaselineSpec,
-    /// What it decides.
+    /// What it decides; of an overlay, what the baseline decides to which it is joined.
     pub effective: &'a Effective,
 }
 

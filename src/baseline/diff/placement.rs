@@ -35,7 +35,6 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, changes: &mut Vec<Change>)
             }
         }
     }
-    rows(old, new, changes);
 }
 
 fn change(class: &str, place: String, from: Decision, to: Decision) -> Change {
@@ -48,20 +47,4 @@ fn change(class: &str, place: String, from: Decision, to: Decision) -> Change {
         from: Some(from.as_str().to_owned()),
         to: Some(to.as_str().to_owned()),
     }
-}
-
-/// An overlay without rows says nothing about placement; one with rows refuses what none of them takes.
-fn rows(old: &Side<'_>, new: &Side<'_>, changes: &mut Vec<Change>) {
-    if old.spec.overlay.is_none() || old.spec.placement.is_empty() == new.spec.placement.is_empty() {
-        return;
-    }
-    // As decisions alone would have it, the overlay without rows refuses everything.
-    changes.retain(|change| !change.what.starts_with("placement "));
-    let (direction, from, to) = if new.spec.placement.is_empty() {
-        (Direction::Loosened, "rows", "none")
-    } else {
-        (Direction::Tightened, "none", "rows")
-    };
-    let (from, to) = (Some(from.to_owned()), Some(to.to_owned()));
-    changes.push(Change { direction, class: None, control: None, what: "spec.placement".to_owned(), from, to });
 }

@@ -17,7 +17,6 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, changes: &mut Vec<Change>)
         ("spec.default", (|spec| spec.default.to_string()) as fn(&SecurityBaselineSpec) -> String),
         ("spec.allowNonMonotone", |spec| spec.allow_non_monotone.to_string()),
         ("spec.catalogue", |spec| spec.catalogue.clone().unwrap_or_default()),
-        ("spec.podSecurityVersion", |spec| spec.pod_security_version.clone().unwrap_or_default()),
     ] {
         text(what, &of(a), &of(b), changes);
     }
@@ -30,14 +29,27 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, changes: &mut Vec<Change>)
         after.undeclared.to_string(),
         changes,
     );
-    ceiling(a.cluster_scoped, b.cluster_scoped, changes);
     for (what, mine, theirs) in [
         ("spec.graceOnSuspension", before.grace_on_suspension, after.grace_on_suspension),
         ("spec.graceOnRaise", before.grace_on_raise, after.grace_on_raise),
     ] {
         directed(what, Direction::of_higher(&theirs, &mine), span(mine), span(theirs), changes);
     }
-    exemptions(old, new, changes);
+    let jurisdictions = |spec: &SecurityBaselineSpec| {
+        spec.overlay.as_ref().map(|overlay| overlay.jurisdictions.clone()).unwrap_or_default()
+    };
+    members("spec.overlay.jurisdictions", Some(false), &jurisdictions(a), &jurisdictions(b), changes);
+    if b.overlay.is_none() {
+        of_the_default(a, b, changes);
+    }
+}
+
+/// What only the default baseline fixes; an overlay that names it changes nothing.
+fn of_the_default(a: &SecurityBaselineSpec, b: &SecurityBaselineSpec, changes: &mut Vec<Change>) {
+    let version = |spec: &SecurityBaselineSpec| spec.pod_security_version.clone().unwrap_or_default();
+    text("spec.podSecurityVersion", &version(a), &version(b), changes);
+    ceiling(a.cluster_scoped, b.cluster_scoped, changes);
+    exemptions(a, b, changes);
     for (what, of) in [
         ("spec.administrators", (|spec| &spec.administrators) as fn(&SecurityBaselineSpec) -> &Option<Groups>),
         ("spec.restorers", |spec| &spec.restorers),
@@ -45,10 +57,6 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, changes: &mut Vec<Change>)
     ] {
         members(what, Some(true), groups(of(a)), groups(of(b)), changes);
     }
-    let jurisdictions = |spec: &SecurityBaselineSpec| {
-        spec.overlay.as_ref().map(|overlay| overlay.jurisdictions.clone()).unwrap_or_default()
-    };
-    members("spec.overlay.jurisdictions", Some(false), &jurisdictions(a), &jurisdictions(b), changes);
     rollout(&a.rollout, &b.rollout, changes);
 }
 
@@ -114,9 +122,9 @@ fn classes(old: &Side<'_>, new: &Side<'_>, changes: &mut Vec<Change>) {
     }
 }
 
-fn exemptions(old: &Side<'_>, new: &Side<'_>, changes: &mut Vec<Change>) {
-    let of = |side: &Side<'_>| side.spec.exemptions.clone().unwrap_or_default();
-    let (before, after) = (of(old), of(new));
+fn exemptions(a: &SecurityBaselineSpec, b: &SecurityBaselineSpec, changes: &mut Vec<Change>) {
+    let of = |spec: &SecurityBaselineSpec| spec.exemptions.clone().unwrap_or_default();
+    let (before, after) = (of(a), of(b));
     let classes: BTreeSet<&String> = before.max_days.keys().chain(after.max_days.keys()).collect();
     for class in classes {
         let (from, to) = (before.max_days.get(class), after.max_days.get(class));

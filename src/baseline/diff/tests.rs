@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::baseline::{Mode, shipped};
+use crate::catalogue;
 
 fn spec(changes: &[(&str, Value)]) -> SecurityBaselineSpec {
     let mut value = serde_json::to_value(shipped().unwrap().spec).unwrap();
@@ -19,7 +20,11 @@ fn spec(changes: &[(&str, Value)]) -> SecurityBaselineSpec {
 }
 
 fn compared(old: &SecurityBaselineSpec, new: &SecurityBaselineSpec) -> Vec<String> {
-    let resolve = |spec| Effective::resolve("test", spec, Mode::Offline).unwrap();
+    let base = Effective::resolve("test", &shipped().unwrap().spec, Mode::Offline).unwrap();
+    let resolve = |spec: &SecurityBaselineSpec| match spec.overlay {
+        Some(_) => base.join(&base.resolve_overlay("test", spec, Mode::Offline).unwrap()),
+        None => Effective::resolve("test", spec, Mode::Offline).unwrap(),
+    };
     let (before, after) = (resolve(old), resolve(new));
     let side = |spec, effective| Side { name: "test", spec, effective };
     let told = |change: Change| {
@@ -111,6 +116,7 @@ fn every_field_is_told_in_its_direction_and_turned_round_in_the_other() {
 
 #[test]
 fn what_has_no_direction_is_told_as_changed() {
+    let of = |id: &str, field: &str| format!("/controls/{}/{field}", index(id));
     let table: &[(&str, Value, &str)] = &[
         ("/version", json!("2"), "spec.version: 1 -> 2"),
         ("/podSecurityVersion", json!("v1.30"), "spec.podSecurityVersion: v1.37 -> v1.30"),
@@ -118,11 +124,24 @@ fn what_has_no_direction_is_told_as_changed() {
         ("/classes/4/level", json!("high"), "Secret level: highest -> high"),
         ("/classes/4/aliases", json!(["Top"]), "Secret aliases: none -> Top"),
         ("/exemptions/maxDays/Secret", Value::Null, "Secret exemptions.maxDays: 30 -> none"),
-        ("/controls/0/supply", json!(false), "image/approved-registries supply: true -> false"),
+        (&of("pod/seccomp-profile", "supply"), json!(false), "pod/seccomp-profile supply: true -> false"),
     ];
     for (pointer, change, told) in table {
         assert_eq!(compared(&spec(&[]), &spec(&[(pointer, change.clone())])), [format!("changed {told}")], "{pointer}");
     }
+    for control in catalogue::ALL.iter().filter(|control| control.supply.is_none()) {
+        let new = spec(&[(&of(control.id, "supply"), json!(false))]);
+        assert_eq!(compared(&spec(&[]), &new), [""; 0], "{} supplies nothing", control.id);
+    }
+    let warn =
+        json!({"Open": "Warn", "Public": "Warn", "Restricted": "Warn", "Confidential": "Warn", "Secret": "Warn"});
+    let warns = |supply: bool| {
+        spec(&[
+            (&of("pod/seccomp-profile", "effects"), warn.clone()),
+            (&of("pod/seccomp-profile", "supply"), json!(supply)),
+        ])
+    };
+    assert_eq!(compared(&warns(true), &warns(false)), [""; 0], "nothing is supplied where nothing is denied");
 }
 
 #[test]
@@ -177,4 +196,62 @@ fn classes_and_controls_come_and_go() {
     }
     let compared = told.iter().any(|line| line.contains(" Public pod/") || line.contains(" Public placement"));
     assert!(!compared, "what only one of them has is told once: {told:#?}");
+}
+
+#[test]
+fn overlays_are_compared_by_what_is_decided_with_them() {
+    let overlay = |changes: Value| -> SecurityBaselineSpec {
+        let mut value =
+            json!({"title": "Punjab", "version": "1", "overlay": {"jurisdictions": ["Punjab"]}, "controls": []});
+        for (key, change) in changes.as_object().unwrap() {
+            value[key] = change.clone();
+        }
+        serde_json::from_value(value).unwrap()
+    };
+    let control = |id: &str, fields: Value| {
+        let mut control = fields;
+        control["id"] = json!(id);
+        overlay(json!({"controls": [control]}))
+    };
+    let registries =
+        |registries: Value| control("image/approved-registries", json!({"params": {"registries": registries}}));
+    let of_secret = |id: &str, effect: &str| control(id, json!({"effects": {"Secret": effect}}));
+    let gateways = |gateways: Value| control("network/default-deny", json!({"params": {"gateways": gateways}}));
+    let placement = |countries: Value| {
+        let row = json!({"class": "Open", "models": ["Public", "Government", "Private", "Hybrid"], "countries": countries, "grade": "Registered"});
+        overlay(json!({"placement": [row]}))
+    };
+    let none = || overlay(json!({}));
+    // The strict overlay, the loose one, and the words that tell of the way from the first to the second.
+    let table = [
+        (
+            registries(json!(["r.io/a"])),
+            registries(json!(["r.io"])),
+            "Secret image/approved-registries registries: [r.io/a] -> [r.io]",
+        ),
+        (registries(json!(["r.io"])), none(), "Secret image/approved-registries registries: [r.io] -> none"),
+        (of_secret("pod/seccomp-profile", "Deny"), none(), ""),
+        (of_secret("pod/seccomp-profile", "Deny"), of_secret("pod/seccomp-profile", "Warn"), ""),
+        (gateways(json!([])), gateways(json!(["ingress"])), ""),
+        (overlay(json!({"graceOnRaise": "24h"})), none(), "spec.graceOnRaise: 24h -> 168h"),
+        (overlay(json!({"graceOnRaise": "1000h"})), none(), ""),
+        (
+            overlay(json!({"administrators": {"groups": []}, "podSecurityVersion": "v1.30"})),
+            overlay(json!({"administrators": {"groups": ["ops"]}})),
+            "",
+        ),
+        (placement(json!(["AE"])), none(), "Open placement "),
+        (placement(json!(["*"])), placement(json!(["*", "AE"])), ""),
+    ];
+    for (strict, loose, told) in table {
+        let (forth, back) = (compared(&strict, &loose), compared(&loose, &strict));
+        assert_eq!(forth.len(), back.len());
+        assert_eq!(forth.is_empty(), told.is_empty(), "{forth:#?}");
+        assert!(
+            told.is_empty() || forth.iter().any(|line| line.starts_with(&format!("loosened {told}"))),
+            "{forth:#?}"
+        );
+        assert!(forth.iter().all(|line| line.starts_with("loosened ")), "{forth:#?}");
+        assert!(back.iter().all(|line| line.starts_with("tightened ")), "{back:#?}");
+    }
 }

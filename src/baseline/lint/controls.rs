@@ -2,21 +2,37 @@
 
 use super::Findings;
 use crate::api::{Effect, SecurityBaselineSpec};
+use crate::baseline::diff::Side;
 use crate::baseline::{ControlTerms, Effective};
 use crate::catalogue;
-use crate::control::{ParamKind, ParamValue, Regime};
+use crate::control::{ParamKind, ParamSpec, ParamValue, Regime};
 
-pub(super) fn lint(spec: &SecurityBaselineSpec, effective: &Effective, findings: &mut Findings) {
+/// Looks through what is decided: of an overlay, what is decided with it joined to `base`.
+pub(super) fn lint(
+    spec: &SecurityBaselineSpec,
+    effective: &Effective,
+    base: Option<&Side<'_>>,
+    findings: &mut Findings,
+) {
     for terms in &effective.controls {
         let Some(index) = spec.controls.iter().position(|named| named.id == terms.control.id) else { continue };
+        // What the base decides by itself is told of the base.
+        let of_base = |base: &Side<'_>| base.effective.controls.iter().any(|known| same(known, terms));
+        if base.is_some_and(of_base) {
+            continue;
+        }
         let path = format!("spec.controls[{index}]");
         effects(&path, terms, &effective.regime, findings);
         params(&path, terms, &effective.regime, findings);
-        denies_all(&path, terms, &effective.regime, findings);
-        if spec.overlay.is_none() {
+        denies_all(&path, terms, &effective.regime, base, findings);
+        if base.is_none() {
             missing(&path, terms, &effective.regime, findings);
         }
     }
+}
+
+fn same(a: &ControlTerms, b: &ControlTerms) -> bool {
+    a.control.id == b.control.id && a.by_class == b.by_class
 }
 
 /// Controls of the catalogue that nobody decided about.
@@ -76,14 +92,16 @@ fn params(path: &str, terms: &ControlTerms, regime: &Regime, findings: &mut Find
     }
 }
 
-/// An empty list of what is allowed, while it denies.
-fn denies_all(path: &str, terms: &ControlTerms, regime: &Regime, findings: &mut Findings) {
+/// An empty list of what is allowed, while it denies. Two lists that have nothing in common make one when they are joined.
+fn denies_all(path: &str, terms: &ControlTerms, regime: &Regime, base: Option<&Side<'_>>, findings: &mut Findings) {
+    let joined = base.map(|base| format!(" when it is joined to {}", base.name)).unwrap_or_default();
     for (rank, class) in terms.by_class.iter().enumerate().filter(|(_, terms)| terms.effect == Effect::Deny) {
-        for spec in terms.control.params.iter().filter(|spec| spec.kind == ParamKind::Registries) {
+        let allowing = |spec: &&ParamSpec| matches!(spec.kind, ParamKind::Allowed | ParamKind::Registries);
+        for spec in terms.control.params.iter().filter(allowing) {
             let Some(ParamValue::Strings(items)) = class.params.get(spec.name) else { continue };
             if items.is_empty() {
                 let message = format!(
-                    "{}: {} is empty while {} denies: everything is refused there",
+                    "{}: {} is empty{joined} while {} denies: nothing is allowed there",
                     terms.control.id,
                     spec.name,
                     regime.class_name(rank)

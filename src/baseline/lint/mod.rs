@@ -80,9 +80,12 @@ pub fn lint(name: &str, spec: &SecurityBaselineSpec, base: &Side<'_>, mode: Mode
     let classes: Vec<Class> = if overlay { base.effective.regime.classes.clone() } else { classes(spec) };
     match &resolved {
         Ok(effective) => {
-            controls::lint(spec, effective, &mut findings);
             if overlay {
-                tightens(spec, effective, base, &mut findings);
+                let joined = base.effective.join(effective);
+                controls::lint(spec, &joined, Some(base), &mut findings);
+                tightens(spec, &joined, base, &mut findings);
+            } else {
+                controls::lint(spec, effective, None, &mut findings);
             }
         }
         Err(Problems::NewerCatalogue { catalogue, problems }) => {
@@ -104,9 +107,8 @@ pub fn lint(name: &str, spec: &SecurityBaselineSpec, base: &Side<'_>, mode: Mode
 }
 
 /// An overlay that changes nothing where it is joined.
-fn tightens(spec: &SecurityBaselineSpec, effective: &Effective, base: &Side<'_>, findings: &mut Findings) {
-    let joined = base.effective.join(effective);
-    if diff(base, &Side { effective: &joined, ..*base }).is_empty() {
+fn tightens(spec: &SecurityBaselineSpec, joined: &Effective, base: &Side<'_>, findings: &mut Findings) {
+    if diff(base, &Side { effective: joined, ..*base }).is_empty() {
         let message = format!("it tightens nothing of {}: whatever it demands is demanded there already", base.name);
         findings.warn("overlay-tightens-nothing", "spec.overlay", message);
     }

@@ -2,6 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::baseline::shipped;
+use crate::catalogue;
+use crate::control::ParamKind;
 
 const NOW: &str = "2026-06-01T00:00:00Z";
 
@@ -104,4 +106,53 @@ fn an_overlay_that_tightens_is_let_be() {
     let overlay = json!({"title": "Punjab", "version": "1", "overlay": {"jurisdictions": ["Punjab"]},
         "controls": [{"id": "image/digest-pinned", "effects": effects}]});
     assert_eq!(linted(overlay, Mode::Cluster), [""; 0]);
+}
+
+#[test]
+fn what_allows_nothing_is_told_of_every_such_list_joined_or_not() {
+    let of_rule = |value: Value| -> Vec<String> {
+        let lines = linted(value, Mode::Cluster).into_iter();
+        lines.filter(|line| line.ends_with("[denies-everything]")).collect()
+    };
+    let lists = catalogue::ALL.iter().flat_map(|control| control.params.iter().map(move |spec| (control, spec)));
+    let lists = lists.filter(|(_, spec)| matches!(spec.kind, ParamKind::Allowed | ParamKind::Registries));
+    let lists: Vec<_> = lists.collect();
+    assert!(lists.len() > 3);
+    for (named, spec) in lists {
+        let effects = |effect: &str| json!({"Open": effect, "Public": effect, "Restricted": effect, "Confidential": effect, "Secret": effect});
+        let set = |value: &mut Value, effect: &str, list: &[&str]| {
+            let control = control(value, named.id);
+            control["effects"] = effects(effect);
+            control["params"][spec.name] = json!(list);
+        };
+        let mut own = baseline(json!({}));
+        set(&mut own, "Deny", &[]);
+        assert_eq!(of_rule(own).len(), 5, "{} {}", named.id, spec.name);
+        let mut own = baseline(json!({}));
+        set(&mut own, "Warn", &[]);
+        assert_eq!(of_rule(own), [""; 0], "{} {}: it refuses nothing", named.id, spec.name);
+        // An overlay alone is sound; what it has in common with the base is nothing.
+        let overlay = |list: &[&str]| {
+            json!({"title": "Punjab", "version": "1", "overlay": {"jurisdictions": ["Punjab"]},
+                "controls": [{"id": named.id, "effects": effects("Deny"), "params": {spec.name: list}}]})
+        };
+        let mut base = baseline(json!({}));
+        set(&mut base, "Deny", &["r.io"]);
+        let (empty, same) = (of_rule_on(&base, overlay(&["else.io"])), of_rule_on(&base, overlay(&["r.io"])));
+        assert_eq!((empty.len(), same.len()), (5, 0), "{} {}: {empty:?}", named.id, spec.name);
+        assert!(empty.iter().all(|line| line.contains("when it is joined to base")), "{empty:?}");
+        // What the base refuses already is told of the base.
+        set(&mut base, "Deny", &[]);
+        assert_eq!(of_rule_on(&base, overlay(&["else.io"])), [""; 0], "{} {}", named.id, spec.name);
+    }
+}
+
+/// What the rule says of an overlay on a base.
+fn of_rule_on(base: &Value, overlay: Value) -> Vec<String> {
+    let base: SecurityBaselineSpec = serde_json::from_value(base.clone()).unwrap();
+    let effective = Effective::resolve("base", &base, Mode::Offline).unwrap();
+    let base = Side { name: "base", spec: &base, effective: &effective };
+    let overlay: SecurityBaselineSpec = serde_json::from_value(overlay).unwrap();
+    let lints = lint("test", &overlay, &base, Mode::Cluster, NOW.parse().unwrap()).into_iter();
+    lints.filter(|lint| lint.rule == "denies-everything").map(|lint| lint.message).collect()
 }

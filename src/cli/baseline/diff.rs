@@ -23,7 +23,8 @@ use crate::report::{InputError, escape, text};
                         kubectl get sb pakistan-cloud-first-2022 -o yaml | amanat baseline diff - new.yaml\n  \
                         amanat baseline diff -o json old.yaml new.yaml\n\n\
                         Compared is what is decided, not the text: of the placement matrix each place that is newly admitted\n\
-                        or refused, of parameters what is permitted. Two overlays are compared on the shipped baseline.\n\n\
+                        or refused, of parameters what is permitted. Two overlays are compared by what the shipped baseline\n\
+                        decides with each of them joined to it.\n\n\
                         Exit status: 0 the same, 1 different, 2 a wrong argument or an input that can't be read."
 )]
 pub(super) struct DiffArgs {
@@ -96,13 +97,14 @@ fn one<'a>(path: &Path, inputs: &'a Inputs) -> Result<Result<Read<'a>, Vec<Input
     }
 }
 
+/// What a baseline decides; an overlay, joined to the shipped one.
 fn resolve(read: &Read<'_>) -> Result<Result<Effective, Vec<InputError>>, Error> {
     let spec = &read.baseline.spec;
     let resolved = if spec.overlay.is_some() {
         let broken = || Error::Internal("the shipped baseline can't be read".to_owned());
         let shipped = crate::baseline::shipped().map_err(|_| broken())?;
         let base = Effective::resolve("", &shipped.spec, Mode::Offline).map_err(|_| broken())?;
-        base.resolve_overlay(read.name(), spec, Mode::Offline)
+        base.resolve_overlay(read.name(), spec, Mode::Offline).map(|overlay| base.join(&overlay))
     } else {
         Effective::resolve(read.name(), spec, Mode::Offline)
     };
