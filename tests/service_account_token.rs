@@ -11,6 +11,7 @@ use amanat::api::Effect;
 use amanat::control::{Context, Kind, Nothing, Operation, Standing, Subject, WORKLOADS};
 use amanat::engine::{Engine, Request};
 use fixture::{Registry, conforming_spec, declaration, engine, governed, instant, merge};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const CONTROL: &str = "pod/service-account-token";
@@ -176,10 +177,7 @@ fn the_author_of_a_template_is_told_what_its_pods_lose() {
 #[test]
 fn where_nothing_is_supplied_the_mounted_token_is_found() {
     let usual = engine(json!({}));
-    let mut controls = serde_json::to_value(fixture::baseline(json!({}))).unwrap()["controls"].clone();
-    let named = controls.as_array_mut().unwrap().iter_mut().find(|control| control["id"] == CONTROL).unwrap();
-    named["supply"] = json!(false);
-    let off = engine(json!({"controls": controls}));
+    let off = unsupplied();
     let found = |effect: Effect| vec![(FIELD.to_owned(), Value::Null, effect)];
     let registry = declaring();
     for (engine, class, cap, effect) in [
@@ -204,6 +202,69 @@ fn where_nothing_is_supplied_the_mounted_token_is_found() {
             json!([{"name": "v", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]);
         assert_eq!(say(sent(&full)).found, []);
         assert_eq!(say(written(&full)).found, []);
+    }
+}
+
+/// An engine that supplies no Pod with less than it asks for.
+fn unsupplied() -> Engine {
+    let mut controls = serde_json::to_value(fixture::baseline(json!({}))).unwrap()["controls"].clone();
+    let named = controls.as_array_mut().unwrap().iter_mut().find(|control| control["id"] == CONTROL).unwrap();
+    named["supply"] = json!(false);
+    engine(json!({ "controls": controls }))
+}
+
+/// The plugin adds none beside a volume whose name begins as its own, and what stands behind that one is somebody's.
+#[test]
+fn a_volume_that_only_looks_like_the_plugins_hides_no_token() {
+    let token = |index: usize| format!("spec.volumes[{index}].projected.sources[0].serviceAccountToken");
+    let decoy = json!({"name": "kube-api-access-a", "emptyDir": {}});
+    let copy = |name: &str| pods::token_volume(&format!("kube-api-access-{name}"));
+    // The volumes, and what is found beside the field where that is left out and where it is true.
+    let table = [
+        (json!([decoy]), vec![], false),
+        (json!([decoy, copy("b")]), vec![token(1)], false),
+        (json!([copy("b"), decoy]), vec![], true),
+        (json!([copy("b"), copy("c")]), vec![token(1)], true),
+        (json!([decoy, copy("b"), copy("c")]), vec![token(1), token(2)], false),
+    ];
+    let (off, registry) = (unsupplied(), declaring());
+    let standing = governed(&off, "Restricted", None);
+    for (volumes, found, mounted) in table {
+        for automount in [None, Some(true)] {
+            let mut spec = spec(json!({"volumes": volumes}));
+            if let Some(automount) = automount {
+                spec["automountServiceAccountToken"] = json!(automount);
+            }
+            let by_field = (mounted || automount == Some(true)).then(|| FIELD.to_owned());
+            let expected: Vec<String> = by_field.into_iter().chain(found.clone()).collect();
+            for subject in [sent(&spec), written(&spec)] {
+                let said = judged(&off, &standing, &registry, subject);
+                let paths: Vec<String> = said.found.into_iter().map(|(path, ..)| path).collect();
+                assert_eq!(paths, expected, "{automount:?} {volumes}");
+            }
+        }
+    }
+}
+
+proptest! {
+    /// Whatever a Pod's volumes are called, and in whatever order they stand.
+    #[test]
+    fn no_token_is_overlooked_and_none_is_made_up(mut spec in pods::specs()) {
+        let (usual, off) = (engine(json!({})), unsupplied());
+        spec.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        pods::mount_token(&mut spec);
+        for engine in [&usual, &off] {
+            let standing = governed(engine, "Secret", None);
+            let mut subject = Subject::decode(Kind::Pod, pod(&spec)).unwrap();
+            engine.supply(&standing, &Nothing, &mut subject);
+            let there = subject.pod().unwrap().spec;
+            let volumes = there.volumes.iter().flatten().filter_map(|volume| volume.projected.as_ref());
+            let sources = volumes.flat_map(|projected| projected.sources.iter().flatten());
+            let has_one = there.automount_service_account_token == Some(true)
+                || sources.filter_map(|source| source.service_account_token.as_ref()).next().is_some();
+            let said = judged(engine, &standing, &Nothing, subject.clone());
+            prop_assert_eq!(!said.found.is_empty(), has_one, "{}", spec);
+        }
     }
 }
 

@@ -74,6 +74,8 @@ pub(crate) fn faults() -> Vec<Fault> {
         ("/serviceAccountName", json!(DECLARED)),
         ("/volumes", json!([token_volume("kube-api-access-x"), {"name": "v", "emptyDir": {}}, token_volume("token")])),
         ("/volumes", json!([token_volume("kube-api-access-x"), token_volume("kube-api-access-y")])),
+        // The plugin mounts the first, which has none, and leaves alone the second, which has one.
+        ("/volumes", json!([{"name": "kube-api-access-a", "emptyDir": {}}, token_volume("kube-api-access-y")])),
         (
             "/volumes",
             json!([{"name": "kube-api-access-z", "projected": {"sources": [{"serviceAccountToken":
@@ -134,7 +136,7 @@ fn mount(volume: &str, path: &str) -> Value {
 }
 
 /// A volume as the API server's plugin makes it.
-fn token_volume(name: &str) -> Value {
+pub(crate) fn token_volume(name: &str) -> Value {
     json!({"name": name, "projected": {"defaultMode": 420, "sources": [
         {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
         {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},

@@ -8,6 +8,7 @@ use crate::control::{
     Case, Check, FieldPath, Finding, Kind, Lookup, POD_SPECS, ParamKind, ParamSpec, Params, PodSpec, Point, Severity,
     Sink, Subject, Supply,
 };
+use plugin::Mounted;
 
 /// The words of `apiAccess`, the most lenient first.
 const API_ACCESS: &[&str] = &["Declared", "ExemptionOnly"];
@@ -182,15 +183,16 @@ fn tokens(subject: &Subject, spec: &PodSpec) -> Vec<Token> {
     let field = path.clone().field("automountServiceAccountToken");
     // It shows in a Pod that was made; of what somebody wrote, and of a template's Pods, it is what will be.
     let will = subject.as_written || subject.kind != Kind::Pod;
-    let by_itself = plugin::mounts(spec, will).then(|| Token {
+    let mounted = plugin::mounted(spec, will);
+    let by_itself = (!matches!(mounted, Mounted::No)).then(|| Token {
         path: field.clone(),
         value: automount.into(),
         seconds: (plugin::SECONDS, field),
     });
     let mut tokens: Vec<Token> = by_itself.into_iter().collect();
     for (index, volume) in spec.volumes.iter().flatten().enumerate() {
-        // Where the field doesn't say no, it is the one that is told already.
-        if automount != Some(false) && plugin::is_its_volume(volume) {
+        // That one is told already; every other volume has a token of its own, whatever it looks like.
+        if matches!(mounted, Mounted::At(place) if place == index) {
             continue;
         }
         let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());

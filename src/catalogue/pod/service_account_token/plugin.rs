@@ -14,15 +14,27 @@ pub(super) const SECONDS: i64 = 3607;
 /// The ConfigMaps that it projects beside the token.
 const AUTHORITIES: [&str; 2] = ["kube-root-ca.crt", "openshift-service-ca.crt"];
 
+/// The plugin's token in a Pod.
+pub(super) enum Mounted {
+    /// There is none.
+    No,
+    /// There will be one.
+    Will,
+    /// It is the volume at this place.
+    At(usize),
+}
+
 /// Whether a Pod has the plugin's token, or `will` have it once it is made, where its ServiceAccount doesn't say otherwise.
-pub(super) fn mounts(spec: &PodSpec, will: bool) -> bool {
-    if let Some(automount) = spec.automount_service_account_token {
-        return automount;
-    }
-    match spec.volumes.iter().flatten().find(|volume| volume.name.starts_with(PREFIX)) {
-        // It adds none beside one whose name begins as its own.
-        Some(volume) => is_its_volume(volume),
-        None => will && has_room(spec),
+pub(super) fn mounted(spec: &PodSpec, will: bool) -> Mounted {
+    let automount = spec.automount_service_account_token;
+    // It adds none beside one whose name begins as its own.
+    let first = spec.volumes.iter().flatten().enumerate().find(|(_, volume)| volume.name.starts_with(PREFIX));
+    match first {
+        _ if automount == Some(false) => Mounted::No,
+        Some((place, volume)) if is_its_volume(volume) => Mounted::At(place),
+        _ if automount == Some(true) => Mounted::Will,
+        None if will && has_room(spec) => Mounted::Will,
+        _ => Mounted::No,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The removal of the token that nobody asked for.
 
-use super::{account, declares, declaring_suffices, plugin};
+use super::plugin::{self, Mounted};
+use super::{account, declares, declaring_suffices};
 use crate::control::{Container, Draft, Params, PodSpec, Supplying};
 
 /// Removes what the plugin mounted by itself, and keeps it from mounting it again. A field that is true asks for it.
@@ -11,7 +12,7 @@ pub(super) fn fill(supplying: &Supplying<'_>, params: &Params, draft: &mut Draft
     if draft.spec.automount_service_account_token == Some(true) || (suffices && declared) {
         return;
     }
-    let mounts = plugin::mounts(draft.spec, draft.is_template());
+    let mounts = !matches!(plugin::mounted(draft.spec, draft.is_template()), Mounted::No);
     let removed = remove_volumes(draft);
     if draft.spec.automount_service_account_token.is_none() {
         draft.add("/spec/automountServiceAccountToken", false);
