@@ -134,9 +134,10 @@ async fn through_webhook(router: &axum::Router, operation: &str, new: &Written, 
         (Kind::Pod, "CREATE") => supplied(router, new).await.object,
         _ => new.sent(),
     };
+    let places = written::places(&new.sent(), &object);
     let response = review(router, "/validate/governed", operation, new, object, old).await;
     let causes = response["status"]["details"]["causes"].as_array().cloned().unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| written::moved_back(value.as_str().unwrap_or_default(), &places);
     let mut denied: Vec<_> = causes.iter().map(|cause| (text(&cause["field"]), text(&cause["message"]))).collect();
     assert_eq!(response["allowed"], denied.is_empty(), "{response}");
     denied.sort();

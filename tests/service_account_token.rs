@@ -258,7 +258,7 @@ proptest! {
             let mut subject = Subject::decode(Kind::Pod, pod(&spec)).unwrap();
             engine.supply(&standing, &Nothing, &mut subject);
             let there = subject.pod().unwrap().spec;
-            let volumes = there.volumes.iter().flatten().filter_map(|volume| volume.projected.as_ref());
+            let volumes = there.volumes.iter().filter_map(|(_, volume)| volume.projected.as_ref());
             let sources = volumes.flat_map(|projected| projected.sources.iter().flatten());
             let has_one = there.automount_service_account_token == Some(true)
                 || sources.filter_map(|source| source.service_account_token.as_ref()).next().is_some();

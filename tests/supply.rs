@@ -11,8 +11,8 @@ mod pods;
 use amanat::api::Effect;
 use amanat::baseline::{Effective, Mode};
 use amanat::catalogue;
-use amanat::control::{Acceptance, Control, Kind, Operation, Standing, Subject, Supplied};
-use amanat::engine::{Engine, Request};
+use amanat::control::{Acceptance, Control, Finding, Kind, Operation, Standing, Subject, Supplied};
+use amanat::engine::{Engine, Request, Verdict};
 use fixture::{Registry, baseline, conforming_spec, governed, instant};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -51,12 +51,23 @@ fn supply(engine: &Engine, standing: &Standing, subject: &mut Subject) -> Suppli
 
 /// How many findings there are, and how many things that can't be decided.
 fn found(engine: &Engine, subject: &Subject) -> usize {
+    let verdict = judged(engine, subject);
+    verdict.outcomes.len() + verdict.not_assessed.len()
+}
+
+/// What is found, and where.
+fn places(engine: &Engine, subject: &Subject) -> Vec<String> {
+    let outcomes = judged(engine, subject).outcomes.into_iter();
+    let place = |Finding { control, path, value, .. }| format!("{control} {path} {value}");
+    outcomes.map(|outcome| place(outcome.finding)).collect()
+}
+
+fn judged(engine: &Engine, subject: &Subject) -> Verdict {
     let standing = governed(engine, CLASS, None);
     let (context, now) = (Registry::usual(), instant("06-01T00:00:00"));
     let operation = Operation::Create;
     let request = Request { operation, subject, old: None, actor: None, standing: &standing, context: &context, now };
-    let verdict = engine.decide(&request);
-    verdict.outcomes.len() + verdict.not_assessed.len()
+    engine.decide(&request)
 }
 
 /// Pods as the API server sends them.
@@ -108,6 +119,27 @@ proptest! {
             let again = supply(&engine, &standing, &mut subject.clone());
             prop_assert_eq!(again.edits, [], "twice is once: {}", &patched);
             prop_assert!(found(&engine, &subject) <= before, "what is supplied is refused: {object}\n{patched}");
+        }
+    }
+
+    /// What its author wrote stays as it is: neither a template nor what `check` reads is patched.
+    #[test]
+    fn what_is_supplied_moves_nothing_that_is_found(object in objects()) {
+        let template = json!({"metadata": {"name": "t", "namespace": "a"}, "spec": {"template": object}});
+        let written = [
+            Subject::from_manifest(Kind::Pod, object).unwrap(),
+            Subject::decode(Kind::Deployment, template).unwrap(),
+        ];
+        for engine in engines() {
+            let standing = governed(&engine, CLASS, None);
+            for subject in &written {
+                let mut supplied = subject.clone();
+                supply(&engine, &standing, &mut supplied);
+                let before = places(&engine, subject);
+                for place in places(&engine, &supplied) {
+                    prop_assert!(before.contains(&place), "{} is not in {:#?}", place, before);
+                }
+            }
         }
     }
 

@@ -52,8 +52,8 @@ mod tests {
         let pod = json!({"spec": {"containers": [{"name": "c"}], "volumes": [{"name": "a"}, {"name": "b", "hostPath": {"path": "/"}},
             {"name": "c", "emptyDir": null}, {"name": "d", "ofTomorrow": {}}]}});
         let subject = Subject::from_manifest(Kind::Pod, pod).unwrap();
-        let volumes = subject.pod().unwrap().spec.volumes.as_deref().unwrap();
-        let empty: Vec<_> = volumes.iter().map(|volume| volume.empty_dir.is_some()).collect();
+        let volumes = subject.pod().unwrap().spec.volumes.iter();
+        let empty: Vec<_> = volumes.map(|(_, volume)| volume.empty_dir.is_some()).collect();
         assert_eq!(empty, [true, false, true, false]);
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ContainerPort, Lifecycle, Probe, ResourceRequirements, SecurityContext, VolumeMount};
+use k8s_openapi::api::core::v1::{ContainerPort, Lifecycle, Probe, ResourceRequirements, SecurityContext};
 
 use super::{Container, FieldPath, Kind, PodSpec};
 
@@ -62,8 +62,6 @@ pub struct ContainerView<'a> {
     pub ports: &'a [ContainerPort],
     /// Its resources, when set.
     pub resources: Option<&'a ResourceRequirements>,
-    /// Its volume mounts.
-    pub volume_mounts: &'a [VolumeMount],
     /// Its lifecycle handlers, when set.
     pub lifecycle: Option<&'a Lifecycle>,
     /// Its liveness probe, when set.
@@ -86,7 +84,6 @@ impl<'a> ContainerView<'a> {
             security_context: container.security_context.as_ref(),
             ports: container.ports.as_deref().unwrap_or_default(),
             resources: container.resources.as_ref(),
-            volume_mounts: container.volume_mounts.as_deref().unwrap_or_default(),
             lifecycle: container.lifecycle.as_ref(),
             liveness_probe: container.liveness_probe.as_ref(),
             readiness_probe: container.readiness_probe.as_ref(),

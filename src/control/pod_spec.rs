@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::{
 };
 use serde::Deserialize;
 
+use super::Placed;
 use super::subject::or_default;
 
 /// What is read of a Pod's spec.
@@ -40,7 +41,7 @@ pub struct PodSpec {
     pub service_account: Option<String>,
     pub service_account_name: Option<String>,
     pub tolerations: Option<Vec<Toleration>>,
-    pub volumes: Option<Vec<Volume>>,
+    pub volumes: Placed<Volume>,
 }
 
 /// What is read of a container of any list. Ephemeral containers have the same fields.
@@ -59,5 +60,5 @@ pub struct Container {
     pub resources: Option<ResourceRequirements>,
     pub security_context: Option<SecurityContext>,
     pub startup_probe: Option<Probe>,
-    pub volume_mounts: Option<Vec<VolumeMount>>,
+    pub volume_mounts: Placed<VolumeMount>,
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fixture::conforming_spec;
-use crate::webhook::{ApiServer, POD, Webhook, review, world};
+use crate::webhook::{ApiServer, DEPLOYMENT, POD, Webhook, review, world};
 
 fn create(namespace: &str, object: Value) -> Value {
     review("CREATE", POD, namespace, json!({ "object": object }))
@@ -26,6 +26,22 @@ async fn a_pod_is_filled_in_where_its_class_supplies() {
         assert_eq!((free.allowed(), free.audit("decision")), (true, "allowed"), "{free:?}");
         assert!(free.0.get("patch").is_none_or(Value::is_null), "{free:?}");
     }
+}
+
+/// The volume of the API token is removed from the Pods, not from the template that its author wrote.
+#[tokio::test]
+async fn a_template_is_answered_in_its_own_places() {
+    let webhook = Webhook::new(world(None), ApiServer::HasNoMore);
+    let mut spec = conforming_spec();
+    let token = json!({"sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}}]});
+    spec["volumes"] = json!([{"name": "kube-api-access-b", "projected": token}, {"name": "fine", "emptyDir": {}},
+        {"name": "bad", "hostPath": {"path": "/etc"}}]);
+    let template = json!({"metadata": {"name": "app"}, "spec": {"template": {"spec": spec}}});
+    let answer =
+        webhook.review("governed", &review("CREATE", DEPLOYMENT, "fbr-portal", json!({"object": template}))).await;
+    let said = answer.message();
+    assert!(said.contains("pod/host-path-volumes: spec.template.spec.volumes[2].hostPath"), "{said}");
+    assert!(!said.contains("volumes[0]") && !said.contains("volumes[1]"), "{said}");
 }
 
 /// A Pod that can't be read is for the judging entries, which see it too; where it would be filled in, it is refused.

@@ -198,6 +198,7 @@ pub(crate) fn review(operation: &str, kind: (&str, &str, &str), namespace: &str,
 }
 
 pub(crate) const POD: (&str, &str, &str) = ("", "Pod", "pods");
+pub(crate) const DEPLOYMENT: (&str, &str, &str) = ("apps", "Deployment", "deployments");
 
 /// A Pod that every control of Restricted accepts, what is supplied included.
 pub(crate) fn pod() -> Value {

@@ -90,6 +90,37 @@ fn items_of_a_list_are_numbered_and_absent_fields_stand_at_their_parent() {
     assert_eq!((&finding["object"]["name"], &finding["class"]), (&json!("job-*"), &Value::Null));
 }
 
+/// The volume of the API token is removed from the Pods, not from what its author wrote.
+#[test]
+fn what_is_removed_from_pods_moves_no_place() {
+    let spec = "
+    automountServiceAccountToken: false
+    containers: [{name: app}]
+    volumes:
+    - name: kube-api-access-b
+      projected: {sources: [{serviceAccountToken: {path: token, expirationSeconds: 3607}}]}
+    - name: fine
+      emptyDir: {}
+    - name: bad
+      hostPath: {path: /etc}
+";
+    let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: x, namespace: fbr-portal}}\nspec:{spec}");
+    let template = format!("template:\n  spec:{spec}").replace('\n', "\n  ");
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x, namespace: fbr-portal}\nspec:";
+    for (text, path, line, column) in [
+        (pod, "spec.volumes[2].hostPath", 13, 18),
+        (format!("{deployment}\n  {template}"), "spec.template.spec.volumes[2].hostPath", 15, 20),
+    ] {
+        let folder = Folder::new(&[("a.yaml", DECLARATION), ("b.yaml", &text)]);
+        let answer = folder.json(&["."]);
+        let of_volumes = |finding: &&Value| finding["control"] == "pod/host-path-volumes";
+        let finding = answer["findings"].as_array().unwrap().iter().find(of_volumes).unwrap();
+        assert_eq!(finding["path"], format!("{path}.path"), "{text}");
+        let place = json!({"file": "./b.yaml", "document": 0, "item": null, "line": line, "column": column});
+        assert_eq!(finding["source"], place, "{text}");
+    }
+}
+
 #[test]
 fn findings_are_sorted() {
     let two = format!("{}---\n{}", BAD.replace("name: bad", "name: first"), BAD);

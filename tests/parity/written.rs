@@ -113,3 +113,19 @@ fn limit_ranged(spec: &mut Value) {
         }
     }
 }
+
+/// Where each volume of a Pod stood before it was supplied: the webhook judges what was patched, `check` what its author
+/// wrote.
+pub(crate) fn places(sent: &Value, patched: &Value) -> Vec<usize> {
+    let volumes = |pod: &Value| pod["spec"]["volumes"].as_array().cloned().unwrap_or_default();
+    let mut before = volumes(sent).into_iter().enumerate();
+    volumes(patched).iter().map(|kept| before.find(|(_, volume)| volume == kept).unwrap().0).collect()
+}
+
+/// What is said of a patched Pod, with the places of the volumes of what was sent.
+pub(crate) fn moved_back(text: &str, places: &[usize]) -> String {
+    let there = text.split_once("spec.volumes[").filter(|_| !places.is_empty());
+    let Some((before, rest)) = there else { return text.to_owned() };
+    let (place, after) = rest.split_once(']').unwrap();
+    format!("{before}spec.volumes[{}]{after}", places[place.parse::<usize>().unwrap()])
+}

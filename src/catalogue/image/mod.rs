@@ -31,8 +31,7 @@ fn images<'a>(pod: &PodView<'a>) -> impl Iterator<Item = Image<'a>> {
         let text = container.image.filter(|text| !text.is_empty())?;
         Some(Image { path: container.path().field("image"), container: Some(container.name), text })
     });
-    let volumes = pod.spec.volumes.as_deref().unwrap_or_default().iter().enumerate();
-    containers.chain(volumes.filter_map(move |(index, volume)| {
+    containers.chain(pod.spec.volumes.iter().filter_map(move |(index, volume)| {
         let text = volume.image.as_ref()?.reference.as_deref().filter(|text| !text.is_empty())?;
         let path = root.clone().field("volumes").index(index).field("image").field("reference");
         Some(Image { path, container: None, text })

@@ -66,7 +66,7 @@ crate::control! {
 }
 
 fn check(pod: &PodView<'_>, _: &Params, sink: &mut Sink) {
-    for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
+    for (index, volume) in pod.spec.volumes.iter() {
         let Some(host_path) = &volume.host_path else { continue };
         let path = pod.path().field("volumes").index(index).fields(&["hostPath", "path"]);
         let message = format!("volume {} is a path of the node", volume.name);

@@ -85,7 +85,7 @@ const INLINE_CSI_DRIVERS: &str = "inlineCsiDrivers";
 
 fn check(pod: &PodView<'_>, params: &Params, sink: &mut Sink) {
     let drivers = params.strings(INLINE_CSI_DRIVERS);
-    for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
+    for (index, volume) in pod.spec.volumes.iter() {
         if !is_safe(volume) {
             sink.push(unsafe_type(pod, index, volume));
         }

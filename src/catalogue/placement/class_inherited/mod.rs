@@ -188,7 +188,7 @@ impl Within<'_> {
             set => self.label(metadata, set, sink),
         }
         // What a Pod asks for by itself is a claim as good as any.
-        for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
+        for (index, volume) in pod.spec.volumes.iter() {
             let template = volume.ephemeral.as_ref().and_then(|ephemeral| ephemeral.volume_claim_template.as_ref());
             let Some(PersistentVolumeClaimTemplate { metadata, spec }) = template else { continue };
             let path = FieldPath::default().fields(pod.kind.pod_spec_path()).field("volumes").index(index);

@@ -190,7 +190,7 @@ fn tokens(subject: &Subject, spec: &PodSpec) -> Vec<Token> {
         seconds: (plugin::SECONDS, field),
     });
     let mut tokens: Vec<Token> = by_itself.into_iter().collect();
-    for (index, volume) in spec.volumes.iter().flatten().enumerate() {
+    for (index, volume) in spec.volumes.iter() {
         // That one is told already; every other volume has a token of its own, whatever it looks like.
         if matches!(mounted, Mounted::At(place) if place == index) {
             continue;

@@ -28,7 +28,7 @@ pub(super) enum Mounted {
 pub(super) fn mounted(spec: &PodSpec, will: bool) -> Mounted {
     let automount = spec.automount_service_account_token;
     // It adds none beside one whose name begins as its own.
-    let first = spec.volumes.iter().flatten().enumerate().find(|(_, volume)| volume.name.starts_with(PREFIX));
+    let first = spec.volumes.iter().find(|(_, volume)| volume.name.starts_with(PREFIX));
     match first {
         _ if automount == Some(false) => Mounted::No,
         Some((place, volume)) if is_its_volume(volume) => Mounted::At(place),
@@ -41,7 +41,7 @@ pub(super) fn mounted(spec: &PodSpec, will: bool) -> Mounted {
 /// True when a container mounts nothing else where the token would be.
 fn has_room(spec: &PodSpec) -> bool {
     let mut containers = spec.init_containers.iter().flatten().chain(&spec.containers);
-    containers.any(|container| !container.volume_mounts.iter().flatten().any(|mount| mount.mount_path == MOUNT_PATH))
+    containers.any(|container| !container.volume_mounts.iter().any(|(_, mount)| mount.mount_path == MOUNT_PATH))
 }
 
 /// True for a volume as the plugin makes it, and for a copy of one.

@@ -30,26 +30,22 @@ pub(super) fn fill(supplying: &Supplying<'_>, params: &Params, draft: &mut Draft
 
 /// Removes the plugin's volumes with their mounts. Places behind a removed one shift: the last goes first.
 fn remove_volumes(draft: &mut Draft<'_>) -> bool {
-    let its = draft.spec.volumes.iter().flatten().enumerate().filter(|(_, volume)| plugin::is_its_volume(volume));
-    let its: Vec<(usize, String)> = its.map(|(place, volume)| (place, volume.name.clone())).collect();
-    for (place, name) in its.iter().rev() {
+    let its = draft.spec.volumes.take_out(plugin::is_its_volume);
+    for (position, volume) in its.iter().rev() {
         for list in ["initContainers", "containers"] {
-            remove_mounts(draft, list, name);
+            remove_mounts(draft, list, &volume.name);
         }
-        draft.remove(format!("/spec/volumes/{place}"));
+        draft.remove(format!("/spec/volumes/{position}"));
     }
-    draft.spec.volumes.iter_mut().for_each(|volumes| volumes.retain(|volume| !plugin::is_its_volume(volume)));
     !its.is_empty()
 }
 
 fn remove_mounts(draft: &mut Draft<'_>, list: &str, volume: &str) {
     let mut removed = Vec::new();
     for (container, Container { volume_mounts, .. }) in containers(draft.spec, list).iter_mut().enumerate() {
-        let Some(mounts) = volume_mounts else { continue };
-        let places = mounts.iter().enumerate().filter(|(_, mount)| mount.name == volume).map(|(place, _)| place);
-        let places: Vec<usize> = places.collect();
-        removed.extend(places.iter().rev().map(|place| format!("/spec/{list}/{container}/volumeMounts/{place}")));
-        mounts.retain(|mount| mount.name != volume);
+        let its = volume_mounts.take_out(|mount| mount.name == volume);
+        let path = |position| format!("/spec/{list}/{container}/volumeMounts/{position}");
+        removed.extend(its.iter().rev().map(|(position, _)| path(position)));
     }
     removed.into_iter().for_each(|path| draft.remove(path));
 }
