@@ -287,6 +287,13 @@ fn a_daemon_set_says_it_by_its_template() {
 #[test]
 fn regions_narrow_what_jurisdictions_allow() {
     let engine = with_params(json!({"allowedJurisdictions": ["PK"], "regions": ["lahore", "islamabad"]}));
+    let outside = |kind: &str| format!("{kind}{TERMS}[0] may be scheduled to nodes outside of islamabad, lahore");
+    let in_pakistan = terms(json!([{"matchExpressions": [expression(PLACE, "In", &["PK"])]}]));
+    for kind in WORKLOADS.iter().copied() {
+        let expected: Vec<_> = (kind == Kind::DaemonSet).then(|| outside("spec.template.")).into_iter().collect();
+        let found = made(&engine, &object(kind, &spec(in_pakistan.clone()))).1;
+        assert_eq!(found, expected, "{kind}: what is left out is supplied, but to a DaemonSet");
+    }
     let both = json!([expression(PLACE, "In", &["PK"]), expression(REGION, "In", &["islamabad", "lahore"])]);
     let (supplied, found) = made(&engine, &pod(json!({})));
     assert_eq!((&selection(&supplied)[0], found.as_slice()), (&json!([{"matchExpressions": both}]), &[][..]));
@@ -298,9 +305,14 @@ fn regions_narrow_what_jurisdictions_allow() {
     let (supplied, found) = made(&engine, &pod(json!({"nodeSelector": {REGION: "lahore"}})));
     let here = json!([{"matchExpressions": [expression(PLACE, "In", &["PK"])]}]);
     assert_eq!((&selection(&supplied)[0], found.as_slice()), (&here, &[][..]));
-    let half = json!([{"matchExpressions": [expression(PLACE, "In", &["PK"])]}]);
-    let outside = format!("{TERMS}[0] may be scheduled to nodes outside of islamabad, lahore");
-    assert_eq!(made(&engine, &pod(terms(half))).1, [outside]);
+    let half = json!([{"matchExpressions": [expression(PLACE, "In", &["PK"])]}, {}]);
+    let (supplied, found) = made(&engine, &pod(terms(half)));
+    assert_eq!((&selection(&supplied)[0], found.as_slice()), (&json!([{"matchExpressions": both}, {}]), &[][..]));
+    let (supplied, found) = made(&engine, &pod(json!({"nodeSelector": {PLACE: "PK"}})));
+    let cities = json!([{"matchExpressions": [expression(REGION, "In", &["islamabad", "lahore"])]}]);
+    assert_eq!((&selection(&supplied)[0], found.as_slice()), (&cities, &[][..]));
+    let whole = json!({"nodeSelector": {PLACE: "PK", REGION: "lahore"}});
+    assert_eq!(selection(&made(&engine, &pod(whole)).0)[0], Value::Null);
     let no_region = format!("spec.nodeName the node has no label {REGION}, and only islamabad, lahore is allowed");
     assert_eq!(made(&engine, &pod(json!({"nodeName": "home"}))).1, [no_region]);
     assert_eq!(made(&engine, &pod(json!({"nodeName": "own"}))).1, [""; 0]);
@@ -349,6 +361,13 @@ fn a_template_is_warned_of_when_no_node_takes_its_pods() {
         decide(&engine, &context, Operation::Create, &subject, None).notices
     };
     let told = format!("no node takes class Restricted: kubectl label node NAME {PLACE}=PK");
+    let with_regions = with_params(json!({"allowedJurisdictions": ["PK"], "regions": ["islamabad"]}));
+    let verdict = |engine: &Engine| {
+        decide(engine, &Registry::default(), Operation::Create, &object(Kind::Job, &spec(json!({}))), None)
+    };
+    let at_length = verdict(&with_regions).notices;
+    assert_eq!(at_length, ["no node takes class Restricted: see the CloudWorkload's condition Schedulable"]);
+    assert_eq!(verdict(&engine).notices, [told.as_str()]);
     let here = || json!({PLACE: "PK"});
     let table = [
         ("none", vec![], true),

@@ -36,9 +36,20 @@ fn only(control: &'static Control) -> Engine {
     Engine::compile(&effective)
 }
 
-/// One engine for each supply by itself, and one that has all of them as the shipped baseline has.
+/// One that has all of them, and says regions beside the jurisdiction.
+fn in_a_region() -> Engine {
+    let mut controls = serde_json::to_value(baseline(json!({}))).unwrap()["controls"].clone();
+    for control in controls.as_array_mut().unwrap() {
+        if control["id"] == "residency/in-country-scheduling" {
+            control["params"] = json!({"allowedJurisdictions": ["PK"], "regions": ["islamabad", "lahore"]});
+        }
+    }
+    fixture::engine(json!({ "controls": controls }))
+}
+
+/// One engine for each supply by itself, and two that have all of them as the shipped baseline has.
 fn engines() -> Vec<Engine> {
-    supplying().into_iter().map(only).chain([Engine::compile(&effective())]).collect()
+    supplying().into_iter().map(only).chain([Engine::compile(&effective()), in_a_region()]).collect()
 }
 
 fn decoded(object: &Value) -> Subject {

@@ -7,6 +7,9 @@ use super::FieldPath;
 /// A value longer than this many bytes (as JSON) is left out of answers.
 const VALUE_LIMIT: usize = 256;
 
+/// Characters of one warning: what the API server and kubectl show without cutting.
+pub const WARNING_LENGTH: usize = 120;
+
 /// One thing that a control demands and an object doesn't give.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {

@@ -18,7 +18,7 @@ mod supply;
 
 pub use bounds::{Bound, Bounds};
 pub use context::{Actor, Case, Class, Context, Lookup, Node, Nothing, Regime, Rollout};
-pub use finding::{Finding, NotAssessed, Sink};
+pub use finding::{Finding, NotAssessed, Sink, WARNING_LENGTH};
 pub use kind::{Judges, Kind, Operation, POD_SPECS, PODS, TEMPLATES, WORKLOADS};
 pub use params::{ParamKind, ParamSpec, ParamValue, Params};
 pub use path::{FieldPath, Segment};

@@ -4,14 +4,13 @@ use serde_json::Value;
 
 use super::escape::{escape, shorten};
 use crate::api::Effect;
+use crate::control::WARNING_LENGTH;
 use crate::engine::{Outcome, Softened, Verdict};
 
 /// Lines of a denial; what goes beyond is counted.
 const LINES: usize = 20;
 /// Characters of one line: names and messages may hold what a stranger wrote.
 const LINE_LENGTH: usize = 1_000;
-/// Characters of one warning: what the API server and kubectl show without cutting.
-const WARNING_LENGTH: usize = 120;
 
 /// One reason of a denial, for `details.causes[]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::fixture::conforming_spec;
 
 const PLACE: &str = "node-restriction.kubernetes.io/amanat-jurisdiction";
+const REGION: &str = "topology.kubernetes.io/region";
 /// A ServiceAccount that a declaration may name.
 pub(crate) const DECLARED: &str = "elector";
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -55,6 +56,11 @@ pub(crate) fn faults() -> Vec<Fault> {
         ("/nodeName", json!("nowhere")),
         ("/nodeSelector", json!({PLACE: "PK", "zone": "a"})),
         ("/nodeSelector", json!({PLACE: "AE"})),
+        ("/nodeSelector", json!({PLACE: "PK", REGION: "lahore"})),
+        (
+            "/affinity",
+            required(json!([{"matchExpressions": [{"key": REGION, "operator": "In", "values": ["lahore"]}]}])),
+        ),
         ("/affinity", json!({})),
         ("/affinity", json!({"podAffinity": {}, "nodeAffinity": {}})),
         ("/affinity", required(json!([]))),

@@ -21,6 +21,7 @@ use super::says::{dry, refused_by, says};
 
 const SOON: Duration = Duration::from_secs(60);
 const CONTROL: &str = "residency/in-country-scheduling";
+const REGION: &str = "topology.kubernetes.io/region";
 const TERMS: &str = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -52,24 +53,30 @@ async fn bare_and_complete(suite: Arc<Suite>) -> Result<()> {
     let labels = made.pointer("/metadata/labels").context("no labels")?;
     let mut spec = made.get("spec").cloned().context("no spec")?;
     spec.as_object_mut().context("no spec")?.remove("nodeName");
-    let complete = patched(workload("Pod", &namespace, "complete", &spec), &json!({"metadata": {"labels": labels}}));
-    let placed = json!({"spec": {"affinity": null, "nodeSelector": {label: country}}});
-    let by_selector = patched(patched(complete.clone(), &json!({"metadata": {"name": "by-selector"}})), &placed);
+    let mut complete = patched(workload("Pod", &namespace, "p", &spec), &json!({"metadata": {"labels": labels}}));
+    let region = json!({"key": REGION, "operator": "In", "values": ["islamabad"]});
+    let expressions = complete.pointer_mut(&format!("{TERMS}/0/matchExpressions")).and_then(Value::as_array_mut);
+    expressions.context("no expressions")?.push(region);
+    let mut unlabelled = complete.clone();
+    let labels = unlabelled.pointer_mut("/metadata/labels").and_then(Value::as_object_mut);
+    labels.context("no labels")?.remove(CLASS_LABEL);
+    let with = |changes: &Value| patched(complete.clone(), &json!({ "spec": changes }));
+    // As `kubectl get` shows it of a Pod that was made elsewhere.
+    let token = json!({"sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}}]});
+    let copied = json!([{"name": "kube-api-access-x", "projected": token}]);
     let table = [
-        (complete.clone(), "complete", false),
-        (by_selector, "by-selector", false),
-        (
-            patched(complete.clone(), &json!({"metadata": {"name": "unplaced"}, "spec": {"affinity": null}})),
-            "unplaced",
-            true,
-        ),
-        (
-            patched(complete, &json!({"metadata": {"name": "intolerant"}, "spec": {"tolerations": null}})),
-            "intolerant",
-            true,
-        ),
+        (with(&json!({})), "complete", false),
+        (with(&json!({"affinity": null, "nodeSelector": {label: country, REGION: "islamabad"}})), "by-selector", false),
+        (unlabelled, "unlabelled", true),
+        (with(&json!({"securityContext": {"seccompProfile": null}})), "unconfined", true),
+        (with(&json!({"automountServiceAccountToken": null})), "with-a-token", true),
+        (with(&json!({ "volumes": copied })), "with-a-copied-token", true),
+        (with(&json!({"affinity": null})), "unplaced", true),
+        (with(&json!({"affinity": null, "nodeSelector": {label: country}})), "in-no-region", true),
+        (with(&json!({"tolerations": null})), "intolerant", true),
     ];
     for (pod, name, expected) in table {
+        let pod = patched(pod, &json!({"metadata": {"name": name}}));
         let mark = cluster.audit_mark()?;
         dry(&tools, &pod).await?.ok().with_context(|| name)?;
         let asked = supplied(cluster, mark, &namespace).await?;

@@ -11,7 +11,7 @@ pub use demand::{fits, how_to_label};
 use crate::api::DATA_CLASS_LABEL;
 use crate::control::{
     Case, Check, FieldPath, Finding, Kind, Lookup, Operation, POD_SPECS, ParamKind, ParamSpec, Params, PodSpec,
-    PodView, Point, Severity, Sink, Supply,
+    PodView, Point, Severity, Sink, Supply, WARNING_LENGTH,
 };
 use demand::{Demand, demands, is_empty, required_terms};
 
@@ -43,8 +43,8 @@ crate::control! {
     /// when the Pod is made, and in a template. A node that isn't known is refused, here and in `matchFields` (`unknown:
     /// Deny`); offline none is.
     ///
-    /// With `regions`, the label `topology.kubernetes.io/region` is demanded in the same way, beside the jurisdiction. It
-    /// narrows only: a kubelet may write it. It is supplied together with the jurisdiction, and not where that is named.
+    /// With `regions`, the label `topology.kubernetes.io/region` is demanded and supplied in the same way, beside the
+    /// jurisdiction. It narrows only: a kubelet may write it.
     ///
     /// ## Why
     /// The law of the country where data is worked on holds for it. A scheduler knows of no border, and a cluster may
@@ -176,8 +176,17 @@ fn check(case: &Case<'_>, params: &Params, sink: &mut Sink) {
         && let Lookup::Found(nodes) = case.context.nodes()
         && !nodes.values().any(|node| fits(node, class, params))
     {
-        sink.notice(format!("no node takes class {class}: {}", how_to_label(params)));
+        sink.notice(no_node_takes(class, params));
     }
+}
+
+/// What the author of a template is told. A command that would be cut is none: the condition has it whole.
+fn no_node_takes(class: &str, params: &Params) -> String {
+    let with_command = format!("no node takes class {class}: {}", how_to_label(params));
+    if with_command.chars().count() <= WARNING_LENGTH {
+        return with_command;
+    }
+    format!("no node takes class {class}: see the CloudWorkload's condition Schedulable")
 }
 
 /// What decides where a Pod of a class goes.

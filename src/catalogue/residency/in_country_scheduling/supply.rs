@@ -5,36 +5,48 @@ use serde_json::json;
 
 use super::TERMS;
 use super::demand::{Demand, demands, is_empty};
-use crate::api::{DATA_CLASS_LABEL, JURISDICTION_LABEL};
+use crate::api::DATA_CLASS_LABEL;
 use crate::control::{Draft, Params, PodSpec, Supplying};
 
-/// A Pod lacks the toleration when it names no taint of a class, and the affinity when neither its selector nor each of
-/// its terms names a jurisdiction. To a DaemonSet's Pods nothing is supplied.
-pub(super) const MISSING: &str = "!(has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(owner, \
-    owner.kind == 'DaemonSet' && has(owner.controller) && owner.controller)) && \
-    (!(has(object.spec.tolerations) && object.spec.tolerations.exists(toleration, \
-    has(toleration.key) && toleration.key == 'amanat.dev/data-class')) || \
-    !(has(object.spec.nodeSelector) && \
-    'node-restriction.kubernetes.io/amanat-jurisdiction' in object.spec.nodeSelector || \
-    has(object.spec.affinity) && has(object.spec.affinity.nodeAffinity) && \
-    has(object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution) && \
-    object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms != null && \
-    object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.size() > 0 && \
-    object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.all(term, \
-    has(term.matchExpressions) && term.matchExpressions.exists(expression, \
-    expression.key == 'node-restriction.kubernetes.io/amanat-jurisdiction'))))";
+/// True of a Pod whose selector names a label, or each of whose terms does.
+macro_rules! cel_names {
+    ($label:literal) => {
+        concat!(
+            "(has(object.spec.nodeSelector) && '",
+            $label,
+            "' in object.spec.nodeSelector || has(object.spec.affinity) && has(object.spec.affinity.nodeAffinity) && \
+             has(object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution) && \
+             object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms != null && \
+             object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.size() > 0 && \
+             object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.all(term, \
+             has(term.matchExpressions) && term.matchExpressions.exists(expression, expression.key == '",
+            $label,
+            "')))"
+        )
+    };
+}
+
+/// A Pod lacks the toleration when it names no taint of a class, and the affinity when it doesn't name both labels: no
+/// condition can know whether the baseline says regions. To a DaemonSet's Pods nothing is supplied.
+pub(super) const MISSING: &str = concat!(
+    "!(has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(owner, owner.kind == 'DaemonSet' && \
+     has(owner.controller) && owner.controller)) && (!(has(object.spec.tolerations) && \
+     object.spec.tolerations.exists(toleration, has(toleration.key) && toleration.key == 'amanat.dev/data-class')) || !(",
+    cel_names!("node-restriction.kubernetes.io/amanat-jurisdiction"),
+    " && ",
+    cel_names!("topology.kubernetes.io/region"),
+    "))"
+);
 
 pub(super) fn fill(supplying: &Supplying<'_>, params: &Params, draft: &mut Draft<'_>) {
     let Some(demands) = demands(params).filter(|_| !draft.of_daemon_set) else { return };
     let selector = draft.spec.node_selector.as_ref();
     let selects = |label: &str| selector.is_some_and(|selector| selector.contains_key(label));
-    // A Pod that names a jurisdiction is left as it is.
-    if !selects(JURISDICTION_LABEL) {
-        let left = demands.iter().filter(|demand| !selects(demand.label));
-        // Where no value is allowed, there is nothing to ask for.
-        if let Some(requirements) = left.map(Demand::requirement).collect::<Option<Vec<_>>>() {
-            affinity(requirements, draft);
-        }
+    let left = demands.iter().filter(|demand| !selects(demand.label));
+    // Where no value is allowed, there is nothing to ask for.
+    let requirements = left.map(Demand::requirement).collect::<Option<Vec<_>>>().unwrap_or_default();
+    if !requirements.is_empty() {
+        affinity(requirements, draft);
     }
     toleration(supplying.class(), draft);
 }
@@ -55,15 +67,12 @@ fn affinity(requirements: Vec<NodeSelectorRequirement>, draft: &mut Draft<'_>) {
     *terms(draft.spec) = vec![term];
 }
 
-/// Adds to every term what it lacks. One that names a jurisdiction is left as it is, one that is empty selects nothing.
+/// Adds to every term what it lacks. A label that it names is left as it is, and one that is empty selects nothing.
 fn every_term(requirements: &[NodeSelectorRequirement], draft: &mut Draft<'_>) {
     let mut edits = Vec::new();
     for (index, term) in terms(draft.spec).iter_mut().enumerate().filter(|(_, term)| !is_empty(term)) {
         let expressions = term.match_expressions.get_or_insert_default();
         let names = |label: &str| expressions.iter().any(|expression| expression.key == label);
-        if names(JURISDICTION_LABEL) {
-            continue;
-        }
         let lacking: Vec<_> = requirements.iter().filter(|requirement| !names(&requirement.key)).cloned().collect();
         let path = format!("/spec/{}/{index}/matchExpressions", TERMS.join("/"));
         if expressions.is_empty() {
