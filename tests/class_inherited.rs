@@ -120,6 +120,10 @@ fn a_running_pod_keeps_what_it_has_and_gets_nothing_worse() {
 fn what_lies_beside_workloads_stays_in_the_class() {
     let claim = |namespace: Value| json!({"dataSourceRef": {"kind": "PersistentVolumeClaim", "name": "d", "namespace": namespace}});
     let external = |name: &str| json!({"type": "ExternalName", "externalName": name});
+    let grant = |namespaces: &[&str]| {
+        let from: Vec<_> = namespaces.iter().map(|name| json!({"group": "", "kind": "X", "namespace": name})).collect();
+        json!({"from": from, "to": [{"group": "", "kind": "Service"}]})
+    };
     let (claims, services) = (Kind::PersistentVolumeClaim, Kind::Service);
     let (source, name) = ("spec.dataSourceRef.namespace", "spec.externalName");
     let table = [
@@ -144,6 +148,10 @@ fn what_lies_beside_workloads_stays_in_the_class() {
         (services, external("db.lower.svc.k8s.example.org"), Some(name)),
         (services, external("www.public.svc.example.org"), None),
         (Kind::Ingress, json!({}), None),
+        (Kind::ReferenceGrant, json!({}), None),
+        (Kind::ReferenceGrant, grant(&["a", "peer"]), None),
+        (Kind::ReferenceGrant, grant(&["peer", "lower"]), Some("spec.from[1].namespace")),
+        (Kind::ReferenceGrant, grant(&["nobodys"]), Some("spec.from[0].namespace")),
     ];
     let label = format!("metadata.labels[{KEY}]");
     for (kind, spec, expected) in table {
@@ -153,11 +161,25 @@ fn what_lies_beside_workloads_stays_in_the_class() {
         assert_eq!(labelled("Confidential"), expected, "{kind} {spec}");
         assert_eq!(labelled("Open"), [std::slice::from_ref(&label), &expected].concat(), "{kind} {spec}");
     }
-    let mut spec = conforming_spec();
-    let template = json!({"metadata": {"labels": {KEY: "Open"}}, "spec": claim(json!("lower"))});
-    spec["volumes"] = json!([{"name": "e", "ephemeral": {"volumeClaimTemplate": template}}]);
-    let path = "spec.volumes[0].ephemeral.volumeClaimTemplate";
-    assert_eq!(denied(&subject(Kind::Pod, json!({}), spec)), [format!("{path}.{label}"), format!("{path}.{source}")]);
+    // Those that workloads make for their Pods are claims too.
+    for (labels, from, wrong) in [
+        (json!({}), json!("peer"), vec![]),
+        (json!({KEY: "Confidential"}), Value::Null, vec![]),
+        (json!({KEY: "Open"}), json!("a"), vec![label.as_str()]),
+        (json!({}), json!("lower"), vec![source]),
+        (json!({KEY: "Open"}), json!("nobodys"), vec![label.as_str(), source]),
+    ] {
+        let at = |path: &str| wrong.iter().map(|field| format!("{path}.{field}")).collect::<Vec<_>>();
+        let template = json!({"metadata": {"labels": labels}, "spec": claim(from)});
+        let mut ephemeral = conforming_spec();
+        ephemeral["volumes"] = json!([{"name": "e", "ephemeral": {"volumeClaimTemplate": template}}]);
+        let pod = subject(Kind::Pod, json!({}), ephemeral);
+        assert_eq!(denied(&pod), at("spec.volumes[0].ephemeral.volumeClaimTemplate"), "{template}");
+        let spec = json!({"template": {"spec": conforming_spec()}, "volumeClaimTemplates": [{}, template]});
+        let made = |kind: Kind| denied(&subject(kind, json!({}), spec.clone()));
+        assert_eq!(made(Kind::StatefulSet), at("spec.volumeClaimTemplates[1]"), "{template}");
+        assert_eq!(made(Kind::Deployment), [""; 0], "it has no such field, and the API server drops it");
+    }
 }
 
 #[test]
@@ -173,7 +195,15 @@ fn of_what_lies_beside_only_what_is_new_counts() {
     assert_eq!(update(Kind::Service, (json!({}), wrong()), (json!({"app": "x"}), wrong())), 0);
     assert_eq!(update(Kind::Service, (json!({}), wrong()), (json!({KEY: "Open"}), wrong())), 1);
     assert_eq!(update(Kind::Service, (json!({}), external("example.org")), (json!({}), wrong())), 1);
-    for kind in [Kind::Ingress, Kind::Service, Kind::PersistentVolumeClaim] {
+    // The claims that it makes are a part of what it is.
+    let set = |from: &str| {
+        let claims = json!([{"spec": {"dataSourceRef": {"kind": "X", "name": "d", "namespace": from}}}]);
+        let template = json!({"metadata": {"labels": {KEY: "Confidential"}}, "spec": conforming_spec()});
+        (json!({}), json!({"template": template, "volumeClaimTemplates": claims}))
+    };
+    assert_eq!(update(Kind::StatefulSet, set("lower"), set("lower")), 0);
+    assert_eq!(update(Kind::StatefulSet, set("peer"), set("lower")), 1);
+    for kind in [Kind::Ingress, Kind::ReferenceGrant, Kind::Service, Kind::PersistentVolumeClaim] {
         assert_eq!(update(kind, (json!({}), json!({})), (json!({KEY: "Open"}), json!({}))), 1, "{kind}");
         assert_eq!(update(kind, (json!({KEY: "Open"}), json!({})), (json!({KEY: "Open", "b": "c"}), json!({}))), 0);
     }

@@ -137,7 +137,7 @@ fn judged(entry: Entry, controls: &[&Control]) -> BTreeMap<(&'static str, &'stat
             let plural = kind.plural();
             let subresources = judges.subresources.iter().map(|subresource| format!("{plural}/{subresource}"));
             for resource in std::iter::once(plural.to_owned()).chain(subresources) {
-                judged.entry((kind.group(), kind.version(), resource)).or_default().extend(judges.operations);
+                judged.entry((kind.group(), kind.rule_version(), resource)).or_default().extend(judges.operations);
             }
         }
     }

@@ -39,6 +39,8 @@ pub enum Kind {
     Service,
     /// `networking.k8s.io/v1 Ingress`.
     Ingress,
+    /// `gateway.networking.k8s.io/v1beta1 ReferenceGrant`, where a cluster has it.
+    ReferenceGrant,
     /// `amanat.dev/v1alpha1 CloudWorkload`.
     CloudWorkload,
 }
@@ -76,6 +78,7 @@ impl Kind {
         Kind::PersistentVolumeClaim,
         Kind::Service,
         Kind::Ingress,
+        Kind::ReferenceGrant,
         Kind::CloudWorkload,
     ];
 
@@ -113,6 +116,7 @@ impl Kind {
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::Service => "Service",
             Self::Ingress => "Ingress",
+            Self::ReferenceGrant => "ReferenceGrant",
             Self::CloudWorkload => "CloudWorkload",
         }
     }
@@ -132,16 +136,24 @@ impl Kind {
             Self::Job | Self::CronJob => "batch",
             Self::Scale => "autoscaling",
             Self::NetworkPolicy | Self::Ingress => "networking.k8s.io",
+            Self::ReferenceGrant => "gateway.networking.k8s.io",
             Self::CloudWorkload => crate::api::GROUP,
         }
     }
 
-    /// The preferred version, for webhook rules and messages.
+    /// The preferred version, for messages.
     pub fn version(self) -> &'static str {
         match self {
+            Self::ReferenceGrant => "v1beta1",
             Self::CloudWorkload => crate::api::VERSION,
             _ => "v1",
         }
+    }
+
+    /// The version for webhook rules. Which ones an API has that doesn't come with Kubernetes, the cluster's own
+    /// installation of it decides.
+    pub fn rule_version(self) -> &'static str {
+        if self == Self::ReferenceGrant { "*" } else { self.version() }
     }
 
     /// The plural resource name; a [`Kind::Scale`] has none of its own.
@@ -164,6 +176,7 @@ impl Kind {
             Self::PersistentVolumeClaim => "persistentvolumeclaims",
             Self::Service => "services",
             Self::Ingress => "ingresses",
+            Self::ReferenceGrant => "referencegrants",
             Self::CloudWorkload => "cloudworkloads",
         }
     }
@@ -198,6 +211,7 @@ impl Kind {
             | Self::PersistentVolumeClaim
             | Self::Service
             | Self::Ingress
+            | Self::ReferenceGrant
             | Self::CloudWorkload => &[],
         }
     }

@@ -1,6 +1,7 @@
 //! The vocabulary that everything else is written in.
 
 mod bounds;
+mod claim;
 mod context;
 mod defaulting;
 mod finding;
@@ -17,6 +18,7 @@ mod subject;
 mod supply;
 
 pub use bounds::{Bound, Bounds};
+pub use claim::{ClaimSpec, ClaimTemplate};
 pub use context::{Actor, Case, Class, Context, Lookup, Node, Nothing, Regime, Rollout};
 pub use finding::{Finding, NotAssessed, Sink, WARNING_LENGTH};
 pub use kind::{Judges, Kind, Operation, POD_SPECS, PODS, TEMPLATES, WORKLOADS};

@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Kind, PodSpec, PodView, WORKLOADS};
+use super::{ClaimSpec, ClaimTemplate, Kind, PodSpec, PodView, WORKLOADS};
 use crate::api::CloudWorkloadSpec;
 
 /// The metadata that some control or the engine reads.
@@ -73,10 +73,7 @@ pub enum Body {
     /// A LimitRange.
     LimitRange(LimitRangeSpec),
     /// A claim of storage.
-    Claim {
-        /// The namespace that it fills its volume from; none when that is its own.
-        source_namespace: Option<String>,
-    },
+    Claim(ClaimSpec),
     /// A Service.
     Service {
         /// The name that it stands for, of type ExternalName.
@@ -84,6 +81,11 @@ pub enum Body {
     },
     /// An Ingress: its metadata is all that is judged.
     Ingress,
+    /// A permission for objects of other namespaces to refer to objects here.
+    ReferenceGrant {
+        /// The namespaces, in their order.
+        from: Vec<String>,
+    },
     /// A declaration.
     CloudWorkload(Box<CloudWorkloadSpec>),
 }
@@ -97,6 +99,8 @@ pub struct Workload {
     pub replicas: Option<i32>,
     /// The Pod's spec.
     pub spec: PodSpec,
+    /// Claims that a StatefulSet makes for each of its Pods.
+    pub claims: Vec<ClaimTemplate>,
 }
 
 /// A Pod template beside its spec.
@@ -142,13 +146,13 @@ impl Subject {
             Kind::Pod => {
                 let pod = Lean::<PodSpec>::deserialize(deserializer)?;
                 let spec = with_containers(pod.spec, ["spec", "spec.containers"])?;
-                (pod.metadata, Body::Workload(Workload { template: None, replicas: None, spec }))
+                (pod.metadata, Body::Workload(Workload { template: None, replicas: None, spec, claims: Vec::new() }))
             }
             Kind::PodTemplate => {
                 let object = LeanTemplate::deserialize(deserializer)?;
                 let template = object.template.ok_or_else(|| missing("template"))?;
                 let fields = ["template.spec", "template.spec.containers"];
-                (object.metadata, workload(template, None, fields)?)
+                (object.metadata, workload(template, None, Vec::new(), fields)?)
             }
             Kind::CronJob => {
                 let object = Lean::<CronSpec>::deserialize(deserializer)?;
@@ -156,7 +160,7 @@ impl Subject {
                 let template = spec.job_template.spec.and_then(|spec| spec.template);
                 let template = template.ok_or_else(|| missing("spec.jobTemplate.spec.template"))?;
                 let fields = ["spec.jobTemplate.spec.template.spec", "spec.jobTemplate.spec.template.spec.containers"];
-                (object.metadata, workload(template, None, fields)?)
+                (object.metadata, workload(template, None, Vec::new(), fields)?)
             }
             Kind::Deployment
             | Kind::StatefulSet
@@ -168,7 +172,9 @@ impl Subject {
                 let spec = object.spec.ok_or_else(|| missing("spec"))?;
                 let template = spec.template.ok_or_else(|| missing("spec.template"))?;
                 let fields = ["spec.template.spec", "spec.template.spec.containers"];
-                (object.metadata, workload(template, spec.replicas, fields)?)
+                // No other kind has that field.
+                let claims = if kind == Kind::StatefulSet { spec.volume_claim_templates } else { Vec::new() };
+                (object.metadata, workload(template, spec.replicas, claims, fields)?)
             }
             Kind::Scale => {
                 let object = Lean::<ScaleSpec>::deserialize(deserializer)?;
@@ -190,9 +196,7 @@ impl Subject {
             }
             Kind::PersistentVolumeClaim => {
                 let object = Lean::<ClaimSpec>::deserialize(deserializer)?;
-                let source = object.spec.unwrap_or_default().data_source_ref.unwrap_or_default();
-                let source_namespace = source.namespace.filter(|namespace| !namespace.is_empty());
-                (object.metadata, Body::Claim { source_namespace })
+                (object.metadata, Body::Claim(object.spec.unwrap_or_default()))
             }
             Kind::Service => {
                 let object = Lean::<ServiceSpec>::deserialize(deserializer)?;
@@ -201,6 +205,11 @@ impl Subject {
                 (object.metadata, Body::Service { external_name })
             }
             Kind::Ingress => (MetadataOnly::deserialize(deserializer)?.metadata, Body::Ingress),
+            Kind::ReferenceGrant => {
+                let object = Lean::<GrantSpec>::deserialize(deserializer)?;
+                let from = object.spec.unwrap_or_default().from.into_iter().map(|from| from.namespace).collect();
+                (object.metadata, Body::ReferenceGrant { from })
+            }
             Kind::CloudWorkload => {
                 let object = Lean::<CloudWorkloadSpec>::deserialize(deserializer)?;
                 let spec = object.spec.ok_or_else(|| missing("spec"))?;
@@ -256,13 +265,15 @@ fn whole_spec(kind: Kind, object: &Value) -> Result<(), serde_json::Error> {
 fn workload<E: serde::de::Error>(
     template: PodTemplate,
     replicas: Option<i32>,
+    claims: Vec<ClaimTemplate>,
     fields: [&'static str; 2],
 ) -> Result<Body, E> {
     let written = template.spec.unwrap_or_default();
     let spec = Option::<PodSpec>::deserialize(&written).map_err(E::custom)?;
     let spec = with_containers(spec, fields)?;
     let Metadata { labels, annotations, .. } = template.metadata;
-    Ok(Body::Workload(Workload { template: Some(Template { labels, annotations, written }), replicas, spec }))
+    let template = Some(Template { labels, annotations, written });
+    Ok(Body::Workload(Workload { template, replicas, spec, claims }))
 }
 
 /// A Pod's spec that has something to run. What is missing otherwise is one of two fields: the spec, or its containers.
@@ -304,9 +315,12 @@ struct PodTemplate {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ControllerSpec {
     replicas: Option<i32>,
     template: Option<PodTemplate>,
+    #[serde(default, deserialize_with = "or_default")]
+    volume_claim_templates: Vec<ClaimTemplate>,
 }
 
 #[derive(Deserialize)]
@@ -329,21 +343,24 @@ struct ScaleSpec {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ClaimSpec {
-    data_source_ref: Option<SourceReference>,
-}
-
-#[derive(Default, Deserialize)]
-struct SourceReference {
-    namespace: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct ServiceSpec {
     #[serde(rename = "type")]
     type_: Option<String>,
     external_name: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct GrantSpec {
+    #[serde(deserialize_with = "or_default")]
+    from: Vec<GrantFrom>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct GrantFrom {
+    #[serde(deserialize_with = "or_default")]
+    namespace: String,
 }
 
 fn none<T>() -> Option<T> {

@@ -31,9 +31,10 @@ pub(super) fn change(old: &Subject, new: &Subject, controls: &[&'static Control]
             (true, true) => Change::Nothing,
         },
         (Body::CloudWorkload(before), Body::CloudWorkload(after)) => unless_same(before, after, Change::ByFinding),
-        (Body::Claim { .. }, Body::Claim { .. })
+        (Body::Claim(_), Body::Claim(_))
         | (Body::Service { .. }, Body::Service { .. })
-        | (Body::Ingress, Body::Ingress) => {
+        | (Body::Ingress, Body::Ingress)
+        | (Body::ReferenceGrant { .. }, Body::ReferenceGrant { .. }) => {
             let same = old.body == new.body && metadata_read(old, controls) == metadata_read(new, controls);
             if same { Change::Nothing } else { Change::ByFinding }
         }
@@ -62,6 +63,7 @@ fn same_owners(before: &Subject, after: &Subject) -> bool {
 /// Of a template, every field counts; of a Pod, what is read: findings are compared there.
 fn same_spec(before: &Workload, after: &Workload) -> bool {
     match (&before.template, &after.template) {
+        _ if before.claims != after.claims => false,
         (Some(before), Some(after)) => before.written == after.written,
         _ => before.spec == after.spec,
     }

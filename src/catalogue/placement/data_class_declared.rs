@@ -105,9 +105,10 @@ fn check(case: &Case<'_>, _: &Params, sink: &mut Sink) {
         Body::NetworkPolicy(_)
         | Body::ResourceQuota(_)
         | Body::LimitRange(_)
-        | Body::Claim { .. }
+        | Body::Claim(_)
         | Body::Service { .. }
-        | Body::Ingress => {}
+        | Body::Ingress
+        | Body::ReferenceGrant { .. } => {}
     }
 }
 

@@ -16,15 +16,16 @@ crate::control! {
     ///
     /// The label `amanat.dev/data-class` of a Pod or template is the namespace's class, by the name that the baseline
     /// gives it. Pods that are made without it get it, unless the baseline's `supply` is off; a template may leave it
-    /// out. On a PersistentVolumeClaim, a Service or an Ingress the label may be left out, and says the same where it is
-    /// set.
+    /// out. On a PersistentVolumeClaim, a Service, an Ingress or a ReferenceGrant the label may be left out, and says the
+    /// same where it is set. Claims in a StatefulSet's `volumeClaimTemplates` and in ephemeral volumes are claims.
     ///
     /// Nothing reaches into a namespace of another class: not the `dataSourceRef.namespace` of a claim, not a Service of
-    /// type ExternalName by a name of the cluster, not the `namespaceSelector` of a NetworkPolicy. A selector shows that
-    /// it stays within the class by the label `amanat.dev/data-class`, or by naming namespaces with
-    /// `kubernetes.io/metadata.name`; a namespace without a class, such as that of the cluster's DNS, may be named in a
-    /// NetworkPolicy and nowhere else. What leads into a namespace whose class can't be known is not assessed: offline,
-    /// one whose CloudWorkload is neither among the inputs nor in `--context`.
+    /// type ExternalName by a name of the cluster, not the `namespaceSelector` of a NetworkPolicy; and no ReferenceGrant
+    /// lets objects of such a namespace refer to what is here. A selector shows that it stays within the class by the
+    /// label `amanat.dev/data-class`, or by naming namespaces with `kubernetes.io/metadata.name`; a namespace without a
+    /// class, such as that of the cluster's DNS, may be named in a NetworkPolicy and nowhere else. What leads into a
+    /// namespace whose class can't be known is not assessed: offline, one whose CloudWorkload is neither among the inputs
+    /// nor in `--context`.
     ///
     /// ## Why
     /// Volumes are cloned, traffic is sent and reports are made by what objects say of themselves. A Pod that calls
@@ -66,6 +67,19 @@ crate::control! {
     /// kind: Service
     /// metadata: {name: ledger, namespace: fbr-portal}
     /// spec: {type: ExternalName, externalName: ledger.fbr-audit.svc.cluster.local}
+    /// ```
+    /// ```yaml,fail
+    /// apiVersion: amanat.dev/v1alpha1
+    /// kind: CloudWorkload
+    /// metadata: {name: workload, namespace: fbr-audit}
+    /// spec: {owner: fbr, dataClass: Confidential, provider: ntc, model: Government, service: IaaS}
+    /// ---
+    /// apiVersion: gateway.networking.k8s.io/v1beta1
+    /// kind: ReferenceGrant
+    /// metadata: {name: audit, namespace: fbr-portal}
+    /// spec:
+    ///   from: [{group: "", kind: PersistentVolumeClaim, namespace: fbr-audit}]
+    ///   to: [{group: snapshot.storage.k8s.io, kind: VolumeSnapshot}]
     /// ```
     /// ```yaml,fail
     /// apiVersion: networking.k8s.io/v1
@@ -110,7 +124,13 @@ crate::control! {
             PODS,
             TEMPLATES,
             Judges {
-                kinds: &[Kind::PersistentVolumeClaim, Kind::Service, Kind::Ingress, Kind::NetworkPolicy],
+                kinds: &[
+                    Kind::PersistentVolumeClaim,
+                    Kind::Service,
+                    Kind::Ingress,
+                    Kind::ReferenceGrant,
+                    Kind::NetworkPolicy,
+                ],
                 operations: &[Operation::Create, Operation::Update],
                 subresources: &[],
             },
@@ -142,24 +162,34 @@ struct Within<'a> {
 fn check(case: &Case<'_>, _: &Params, sink: &mut Sink) {
     let Some(governed) = case.standing.governed() else { return };
     let within = Within { case, class: case.regime.class_name(governed.rank) };
-    let labels = &case.subject.metadata.labels;
+    let own_label = |sink: &mut Sink| {
+        within.label(FieldPath::of(&["metadata"]), case.subject.metadata.labels.get(DATA_CLASS_LABEL), sink);
+    };
     match &case.subject.body {
-        Body::Workload(_) => {
+        Body::Workload(workload) => {
             if let Some(pod) = case.subject.pod() {
                 within.pod(&pod, sink);
             }
+            for (index, claim) in workload.claims.iter().enumerate() {
+                let path = FieldPath::of(&["spec", "volumeClaimTemplates"]).index(index);
+                within.claim(path, claim.labels().get(DATA_CLASS_LABEL), claim.spec.source_namespace(), sink);
+            }
         }
-        Body::Claim { source_namespace } => {
-            within.label(FieldPath::of(&["metadata"]), labels.get(DATA_CLASS_LABEL), sink);
-            within.source(FieldPath::of(&["spec"]), source_namespace.as_deref(), sink);
+        Body::Claim(claim) => {
+            own_label(sink);
+            within.source(FieldPath::of(&["spec"]), claim.source_namespace(), sink);
         }
         Body::Service { external_name } => {
-            within.label(FieldPath::of(&["metadata"]), labels.get(DATA_CLASS_LABEL), sink);
+            own_label(sink);
             if let Some(name) = external_name {
                 within.external_name(name, sink);
             }
         }
-        Body::Ingress => within.label(FieldPath::of(&["metadata"]), labels.get(DATA_CLASS_LABEL), sink),
+        Body::Ingress => own_label(sink),
+        Body::ReferenceGrant { from } => {
+            own_label(sink);
+            within.grants(from, sink);
+        }
         Body::NetworkPolicy(spec) => {
             // What is built lets through what the class permits, gateways of other classes included. Nobody else can
             // write it.
@@ -194,10 +224,16 @@ impl Within<'_> {
             let path = FieldPath::default().fields(pod.kind.pod_spec_path()).field("volumes").index(index);
             let path = path.field("ephemeral").field("volumeClaimTemplate");
             let labels = metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
-            self.label(path.clone().field("metadata"), labels.and_then(|labels| labels.get(DATA_CLASS_LABEL)), sink);
+            let label = labels.and_then(|labels| labels.get(DATA_CLASS_LABEL));
             let source = spec.data_source_ref.as_ref().and_then(|source| source.namespace.as_deref());
-            self.source(path.field("spec"), source.filter(|namespace| !namespace.is_empty()), sink);
+            self.claim(path, label, source.filter(|namespace| !namespace.is_empty()), sink);
         }
+    }
+
+    /// A claim that a workload makes for its Pods.
+    fn claim(&self, path: FieldPath, label: Option<&String>, source: Option<&str>, sink: &mut Sink) {
+        self.label(path.clone().field("metadata"), label, sink);
+        self.source(path.field("spec"), source, sink);
     }
 
     /// A class label that is set says the namespace's class.
@@ -230,6 +266,16 @@ impl Within<'_> {
             let fix =
                 format!("name a Service of a namespace of class {}, or a host outside of the cluster", self.class);
             sink.push(Finding::new(path, format!("it leads into {why}"), fix).value(name));
+        }
+    }
+
+    /// From where objects may refer to those of this namespace.
+    fn grants(&self, from: &[String], sink: &mut Sink) {
+        for (index, namespace) in from.iter().enumerate() {
+            let Some(why) = self.another(namespace, sink) else { continue };
+            let path = FieldPath::of(&["spec", "from"]).index(index).field("namespace");
+            let fix = format!("grant it to namespaces of class {}", self.class);
+            sink.push(Finding::new(path, format!("it lets in {why}"), fix).value(namespace.as_str()));
         }
     }
 
