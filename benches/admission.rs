@@ -2,6 +2,9 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a bench that goes wrong ends by panicking")]
 
+#[path = "../tests/support/sent.rs"]
+mod sent;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -98,7 +101,7 @@ fn review(operation: &str, subresource: &str, object: &Value, old: &Value) -> By
         request.insert("subResource".to_owned(), json!(subresource));
     }
     let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
-    Bytes::from(review.to_string())
+    Bytes::from(sent::as_sent(&review))
 }
 
 /// The shipped baseline with its one required parameter, a provider, an entity, and a namespace that is Restricted.

@@ -13,6 +13,8 @@ mod fixture;
 mod random;
 #[path = "admission/secrecy.rs"]
 mod secrecy;
+#[path = "support/sent.rs"]
+mod sent;
 #[path = "admission/supplying.rs"]
 mod supplying;
 #[path = "admission/webhook.rs"]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::entry::Entry;
-use super::envelope::Request;
+use super::envelope::{Decoded, Request};
 use super::exits::{self, Exit};
 use super::respond::{Answer, Decision};
 use super::standing::{Unavailable, look_up, look_up_references};
@@ -23,11 +23,15 @@ const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 const NODES: &str = "system:nodes";
 
 /// Answers a request of any entry but the registry's.
-pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Request<'_>) -> Result<Answer, Unavailable> {
-    let Exit::Judge(kind, operation) = exits::of(request) else { return Ok(Answer::passed(Decision::NotJudged)) };
-    if entry.supplies() && (kind, operation) != (Kind::Pod, Operation::Create) {
+pub(super) async fn decide(
+    state: &AdmissionState,
+    entry: Entry,
+    request: &Request<'_>,
+    decoded: Decoded,
+) -> Result<Answer, Unavailable> {
+    let Exit::Judge(kind, operation) = exits::of(entry, request) else {
         return Ok(Answer::passed(Decision::NotJudged));
-    }
+    };
     let namespace = &*request.namespace;
     let of_namespace = !matches!(kind, Kind::Namespace | Kind::CloudWorkload);
     if namespace.is_empty() {
@@ -52,11 +56,17 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
         None => (context, standing),
     };
     if entry.supplies() {
-        return supply(state, &context, &standing, request);
+        return supply(state, &context, &standing, request, decoded.object);
     }
 
-    let object = if operation == Operation::Delete { request.old_object } else { request.object };
-    let mut subject = match decode(kind, request, object) {
+    let new = (decoded.object, request.object);
+    let old = (decoded.old_object, request.old_object);
+    let (judged, before) = match operation {
+        Operation::Create => (new, None),
+        Operation::Update => (new, Some(old)),
+        Operation::Delete => (old, None),
+    };
+    let mut subject = match decode(kind, request, judged) {
         Ok(subject) => subject,
         Err(reason) => return undecodable(&context, namespace, kind, reason),
     };
@@ -66,15 +76,12 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
         None => context,
     };
     // An old object that can't be read forgives nothing.
-    let mut old = match operation {
-        Operation::Update => decode(kind, request, request.old_object).ok(),
-        Operation::Create | Operation::Delete => None,
-    };
+    let mut old = before.and_then(|before| decode(kind, request, before).ok());
     let actor = actor(state, request);
     let engine = engine_for(&context, namespace, &subject).ok_or(Unavailable::NoBaseline)?;
     let standing = match kind {
         Kind::Namespace => {
-            engine::standing(&engine.regime, &of_namespace_itself(&context, &subject, old.as_ref()), &context, now)
+            engine::standing(&engine.regime, &of_namespace_itself(&context, &subject, old.as_deref()), &context, now)
         }
         // By the baseline of the owner that it names, and with what it refers to.
         Kind::CloudWorkload => engine::standing(&engine.regime, &context.facts(namespace), &context, now),
@@ -83,13 +90,13 @@ pub(super) async fn decide(state: &AdmissionState, entry: Entry, request: &Reque
     let notices = match kind {
         // A Pod has been through the supplying entries when it was made.
         Kind::Pod => Vec::new(),
-        _ => supply_template(engine, &standing, &context, &mut subject, old.as_mut()),
+        _ => supply_template(engine, &standing, &context, &mut subject, old.as_deref_mut()),
     };
     let judge = |context: &dyn Context| -> Verdict {
         engine.decide(&engine::Request {
             operation,
             subject: &subject,
-            old: old.as_ref(),
+            old: old.as_deref(),
             actor: Some(&actor),
             standing: &standing,
             context,
@@ -123,12 +130,13 @@ fn supply(
     context: &LiveContext<'_>,
     standing: &Standing,
     request: &Request<'_>,
+    decoded: Option<Box<Subject>>,
 ) -> Result<Answer, Unavailable> {
     let engine = context.engine(&request.namespace).ok_or(Unavailable::NoBaseline)?;
     if !engine.supplies(standing) {
         return Ok(Answer::passed(Decision::Allowed));
     }
-    let mut pod = match decode(Kind::Pod, request, request.object) {
+    let mut pod = match decode(Kind::Pod, request, (decoded, request.object)) {
         Ok(pod) => pod,
         Err(reason) => return Ok(Answer::undecodable(reason)),
     };
@@ -179,12 +187,21 @@ fn of_namespace_itself<'a>(
     NamespaceFacts { label: label.or(facts.label), ..facts }
 }
 
-/// Decodes what is judged. The namespace is the request's: that is where the object will be, whatever it says itself.
-fn decode(kind: Kind, request: &Request<'_>, object: Option<&RawValue>) -> Result<Subject, String> {
-    let Some(object) = object else { return Err(format!("the request carries no {kind}")) };
-    let mut deserializer = serde_json::Deserializer::from_str(object.get());
-    let mut subject = Subject::decode(kind, &mut deserializer)
-        .map_err(|error| undecodable::reason(kind, &request.sub_resource, &error))?;
+/// What is judged: as it was decoded, or from its text. The namespace is the request's: that is where the object will be,
+/// whatever it says itself.
+fn decode(
+    kind: Kind,
+    request: &Request<'_>,
+    object: (Option<Box<Subject>>, Option<&RawValue>),
+) -> Result<Box<Subject>, String> {
+    let mut subject = match object {
+        (Some(decoded), _) => decoded,
+        (None, Some(text)) => {
+            let subject = Subject::decode(kind, &mut serde_json::Deserializer::from_str(text.get()));
+            Box::new(subject.map_err(|error| undecodable::reason(kind, &request.sub_resource, &error))?)
+        }
+        (None, None) => return Err(format!("the request carries no {kind}")),
+    };
     if kind != Kind::Namespace && subject.metadata.namespace != request.namespace {
         subject.metadata.namespace = request.namespace.to_string();
     }

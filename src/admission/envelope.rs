@@ -1,12 +1,16 @@
-//! The AdmissionReview as it arrives: everything borrowed from the body, the objects left as text until one is asked
-//! for, so that what is admitted without a look at the object costs no decoding.
+//! The AdmissionReview as it arrives: everything borrowed from the body, the objects decoded only where they will be
+//! looked at, so that what is admitted without that costs no decoding.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::DeserializeSeed;
 use serde_json::value::RawValue;
 
-use crate::control::Operation;
+use self::visit::{Review, ReviewSeed};
+use crate::control::{Kind, Operation, Subject};
+
+mod visit;
 
 /// The only version that is spoken; webhook configurations name it.
 pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
@@ -46,17 +50,6 @@ impl Malformed {
             Self::NoQuestion => "no-question",
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Review<'a> {
-    #[serde(borrow, default)]
-    api_version: Cow<'a, str>,
-    #[serde(borrow, default)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    request: Option<Request<'a>>,
 }
 
 /// Group, version and kind.
@@ -100,39 +93,43 @@ impl UserInfo<'_> {
 }
 
 /// One request of the API server.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default)]
 pub(super) struct Request<'a> {
     /// What the answer must carry.
-    #[serde(borrow, default)]
     pub uid: Cow<'a, str>,
     /// Kind of the object, in the version that the webhook is registered for.
-    #[serde(borrow, default)]
     pub kind: GroupVersionKind<'a>,
     /// Resource that is asked for.
-    #[serde(borrow, default)]
     pub resource: GroupVersionResource<'a>,
     /// Subresource; empty for the resource itself.
-    #[serde(borrow, default)]
     pub sub_resource: Cow<'a, str>,
     /// Name; may be empty while the API server has yet to make it.
-    #[serde(borrow, default)]
     pub name: Cow<'a, str>,
     /// Namespace; empty for what belongs to none. A Namespace's own name is here too.
-    #[serde(borrow, default)]
     pub namespace: Cow<'a, str>,
     /// `CREATE`, `UPDATE`, `DELETE` or `CONNECT`.
-    #[serde(borrow, default)]
     operation: Cow<'a, str>,
     /// Who asks.
-    #[serde(borrow, default)]
     pub user_info: UserInfo<'a>,
-    /// The object as it would be.
-    #[serde(borrow)]
+    /// The object as it would be, unless it was decoded.
     pub object: Option<&'a RawValue>,
-    /// The object as it is.
-    #[serde(borrow)]
+    /// The object as it is, unless it was decoded.
     pub old_object: Option<&'a RawValue>,
+}
+
+/// The objects that were decoded while the review was read.
+#[derive(Default)]
+pub(super) struct Decoded {
+    /// The object as it would be.
+    pub object: Option<Box<Subject>>,
+    /// The object as it is.
+    pub old_object: Option<Box<Subject>>,
+}
+
+impl Decoded {
+    fn is_empty(&self) -> bool {
+        self.object.is_none() && self.old_object.is_none()
+    }
 }
 
 impl Request<'_> {
@@ -144,21 +141,26 @@ impl Request<'_> {
     }
 }
 
-/// Reads the envelope.
+/// Reads the envelope, and decodes its objects as the kind that is given for what is asked. Where that fails, for
+/// whatever reason, and where none is given, the objects are left as text.
 ///
 /// # Errors
-/// What is wrong with it; none of these can be answered by a review, since no uid is known.
-pub(super) fn read(body: &[u8]) -> Result<Request<'_>, Malformed> {
+/// What is wrong with the envelope; none of these can be answered by a review, since no uid is known.
+pub(super) fn read<'a>(
+    body: &'a [u8],
+    kind: impl Fn(&Request<'a>) -> Option<Kind>,
+) -> Result<(Request<'a>, Decoded), Malformed> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Malformed::Empty);
     }
     // Checked once as a whole, the text need not be checked again string by string.
     let text = std::str::from_utf8(body).map_err(|error| Malformed::Unreadable(error.valid_up_to()))?;
-    let review: Review<'_> = serde_json::from_str(text).map_err(|error| Malformed::Unreadable(error.column()))?;
+    let review = review(text, kind).or_else(|_| review(text, |_| None));
+    let review = review.map_err(|error| Malformed::Unreadable(error.column()))?;
     if review.api_version != API_VERSION || review.kind != "AdmissionReview" {
         return Err(Malformed::OtherVersion);
     }
-    let request = review.request.ok_or(Malformed::NoRequest)?;
+    let (request, decoded) = review.request.ok_or(Malformed::NoRequest)?;
     if request.uid.is_empty() {
         return Err(Malformed::NoUid);
     }
@@ -166,15 +168,27 @@ pub(super) fn read(body: &[u8]) -> Result<Request<'_>, Malformed> {
     if !operation_known || request.kind.kind.is_empty() || request.resource.resource.is_empty() {
         return Err(Malformed::NoQuestion);
     }
-    Ok(request)
+    Ok((request, decoded))
+}
+
+fn review<'a>(text: &'a str, kind: impl Fn(&Request<'a>) -> Option<Kind>) -> serde_json::Result<Review<'a>> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let review = ReviewSeed(kind).deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(review)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The envelope alone.
+    fn text(body: &str) -> Result<Request<'_>, Malformed> {
+        read(body.as_bytes(), |_| None).map(|(request, _)| request)
+    }
+
     fn category(body: &str) -> &'static str {
-        read(body.as_bytes()).map_or_else(|malformed| malformed.category(), |_| "read")
+        text(body).map_or_else(|malformed| malformed.category(), |_| "read")
     }
 
     #[test]
@@ -207,7 +221,7 @@ mod tests {
         let body = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","name":"a\u0062",
             "kind":{"kind":"Pod"},"resource":{"resource":"pods"},"namespace":"n","operation":"UPDATE","userInfo":{"username":"x","groups":["g"]},"object":null,
             "oldObject":{"a":1}}}"#;
-        let request = read(body.as_bytes()).unwrap();
+        let request = text(body).unwrap();
         assert!(matches!(request.namespace, Cow::Borrowed("n")));
         assert_eq!(request.name, "ab");
         assert_eq!(request.operation(), Some(Operation::Update));
@@ -223,6 +237,6 @@ mod tests {
         let body = format!(
             r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{{asked},"object":{deep}}}}}"#
         );
-        assert!(read(body.as_bytes()).is_ok());
+        assert!(text(&body).is_ok());
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use super::entry::Entry;
 use super::envelope::Request;
 use crate::catalogue;
 use crate::control::{Kind, Operation};
@@ -32,11 +33,25 @@ static JUDGED: LazyLock<BTreeSet<(Kind, Operation)>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Looks at the envelope.
-pub(super) fn of(request: &Request<'_>) -> Exit {
+/// Looks at the envelope. What is supplied is supplied to Pods, when they are made.
+pub(super) fn of(entry: Entry, request: &Request<'_>) -> Exit {
     let Some(operation) = request.operation() else { return Exit::NotJudged };
     let Some(kind) = kind(request) else { return Exit::NotJudged };
-    if JUDGED.contains(&(kind, operation)) { Exit::Judge(kind, operation) } else { Exit::NotJudged }
+    let looked_at = match entry {
+        Entry::Registry => false,
+        Entry::Supply | Entry::SupplyUndeclared => (kind, operation) == (Kind::Pod, Operation::Create),
+        _ => JUDGED.contains(&(kind, operation)),
+    };
+    if looked_at { Exit::Judge(kind, operation) } else { Exit::NotJudged }
+}
+
+/// The kind as which the objects are decoded while the envelope is read; none where they will hardly be looked at.
+pub(super) fn decoded(entry: Entry, request: &Request<'_>) -> Option<Kind> {
+    match of(entry, request) {
+        // Where no class is declared, nothing is supplied.
+        Exit::Judge(kind, _) if entry != Entry::SupplyUndeclared => Some(kind),
+        _ => None,
+    }
 }
 
 /// The kind that the object is judged as.
@@ -73,7 +88,7 @@ mod tests {
             "uid": "u", "operation": operation, "kind": {"group": group, "version": "v1", "kind": kind},
             "resource": {"group": group, "version": "v1", "resource": resource}, "subResource": subresource}})
         .to_string();
-        of(&envelope::read(body.as_bytes()).unwrap())
+        of(Entry::Governed, &envelope::read(body.as_bytes(), |_| None).unwrap().0)
     }
 
     #[test]
@@ -110,7 +125,7 @@ mod tests {
             "uid": "u", "operation": "UPDATE", "kind": {"group": "autoscaling", "version": "v1", "kind": "Scale"},
             "resource": {"group": "apps", "version": "v1", "resource": "deployments"}, "subResource": "scale"}})
         .to_string();
-        let exit = of(&envelope::read(body.as_bytes()).unwrap());
+        let exit = of(Entry::Governed, &envelope::read(body.as_bytes(), |_| None).unwrap().0);
         assert_eq!(exit, Exit::Judge(Kind::Scale, Operation::Update));
     }
 }

@@ -13,11 +13,11 @@ use axum::routing::post;
 use futures::FutureExt;
 
 use super::entry::Entry;
-use super::envelope::{self, Request};
+use super::envelope::{self, Decoded, Request};
 use super::respond::{Answer, Decision};
 use super::standing::Unavailable;
 use super::state::AdmissionState;
-use super::{decide, gate, registry};
+use super::{decide, exits, gate, registry};
 
 /// The webhook's paths: `POST /validate/{entry}` and `POST /mutate/{entry}`.
 pub fn router(state: Arc<AdmissionState>) -> Router {
@@ -47,14 +47,14 @@ async fn review(state: Arc<AdmissionState>, entry: Option<Entry>, http: HttpRequ
     };
     let in_flight = state.metrics.enter();
     let started = state.clock.monotonic();
-    let request = match envelope::read(&body) {
-        Ok(request) => request,
+    let (request, decoded) = match envelope::read(&body, |request| exits::decoded(entry, request)) {
+        Ok(read) => read,
         Err(malformed) => {
             let text = malformed.to_string();
             return reject(&state, entry, StatusCode::BAD_REQUEST, malformed.category(), &text);
         }
     };
-    let answer = answer(&state, entry, &request).await;
+    let answer = answer(&state, entry, &request, decoded).await;
     let decision = answer.as_ref().map_or(Decision::Unavailable, |answer| answer.decision);
     let seconds = state.clock.monotonic().saturating_sub(started).as_secs_f64();
     state.metrics.answered(entry, decision.as_str(), seconds);
@@ -69,11 +69,16 @@ async fn review(state: Arc<AdmissionState>, entry: Option<Entry>, http: HttpRequ
 
 /// Answers, whatever happens while it does. A panic refuses this request only; on an entry that fails open it is a
 /// failure like any other.
-async fn answer(state: &AdmissionState, entry: Entry, request: &Request<'_>) -> Result<Answer, Unavailable> {
+async fn answer(
+    state: &AdmissionState,
+    entry: Entry,
+    request: &Request<'_>,
+    decoded: Decoded,
+) -> Result<Answer, Unavailable> {
     let answer = async {
         match entry {
             Entry::Registry => registry::decide(state, request).await,
-            _ => decide::decide(state, entry, request).await,
+            _ => decide::decide(state, entry, request, decoded).await,
         }
     };
     let answer = AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
