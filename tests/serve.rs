@@ -1,4 +1,4 @@
-//! The webhook's listener, over TCP and TLS: what it offers, whom it waits for, and how it ends.
+//! The listeners, over TCP and TLS: what they offer, whom they wait for, and how they end.
 
 #![cfg(feature = "operator")]
 #![allow(
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use amanat::cluster::{Clock, SystemClock};
 use amanat::serve::tls::Phase;
-use amanat::serve::{Certificate, ServedCertificate, tls};
+use amanat::serve::{Certificate, ServedCertificate, health, tls};
 use axum::Router;
 use axum::routing::get;
 use rustls::pki_types::pem::PemObject;
@@ -192,4 +192,30 @@ async fn a_replica_leaves_when_the_last_connection_is_gone_and_not_before() {
     assert!(!server.served.is_finished(), "a connection is open");
     drop(idle);
     tokio::time::timeout(PATIENCE, server.served).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_plain_port_waits_for_nobody_and_always_takes_a_new_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(health::serve(listener, Router::new().route("/ok", get(|| async { "ok" }))));
+    let connect = || async { TcpStream::connect(address).await.unwrap() };
+    let silent = connect().await;
+    let mut half_head = connect().await;
+    half_head.write_all(b"GET /ok HTTP/1.1\r\nhost:").await.unwrap();
+    tokio::join!(closed(silent), closed(half_head));
+
+    let mut kept = Vec::new();
+    for _ in 0..200 {
+        let mut stream = connect().await;
+        stream.write_all(REQUEST).await.unwrap();
+        let answer = read_until(&mut stream, "ok").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        kept.push(stream);
+    }
+    let mut newest = kept.pop().unwrap();
+    newest.write_all(REQUEST).await.unwrap();
+    read_until(&mut newest, "ok").await;
+    // All of them would wait for their next request for longer than this does.
+    closed(kept.remove(0)).await;
 }

@@ -199,7 +199,7 @@ async fn operate(args: &OperatorArgs) -> Result<Status, Error> {
     let mut tasks: JoinSet<&'static str> = JoinSet::new();
     let health = health::router(readiness, registry);
     tasks.spawn(async move {
-        let _ = health::serve(plain, health).await;
+        health::serve(plain, health).await;
         "health"
     });
     tasks.spawn({

@@ -1,5 +1,6 @@
 //! The plain port: is the process alive, can it serve, and what has it counted.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::Router;
@@ -7,12 +8,18 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper_util::server::graceful::GracefulShutdown;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use super::certificate::Known;
+use super::connections;
 use crate::cluster::Index;
+
+/// Connections of the plain port at a time: probes and scrapers are few, and descriptors are the webhook's too.
+const CONNECTIONS: usize = 64;
 
 /// Whether this replica can serve.
 #[derive(Clone)]
@@ -92,10 +99,20 @@ async fn metrics(State(health): State<Arc<Health>>) -> Response {
     }
 }
 
-/// Serves the plain port until the end of the process.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(listener: TcpListener, router: Router) -> std::io::Result<()> {
-    axum::serve(listener, router).await
+/// Serves the plain port until the end of the process. Of too many connections the oldest is cut, so that a new one is
+/// always served: the kubelet's probes come here too, and end a replica that doesn't answer them.
+pub async fn serve(listener: TcpListener, router: Router) {
+    let graceful = GracefulShutdown::new();
+    let mut open = VecDeque::<AbortHandle>::new();
+    loop {
+        let Some(stream) = connections::accept(&listener).await else { continue };
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
+        let served = connections::converse(stream, router.clone(), graceful.watcher(), |response| response);
+        open.push_back(tokio::spawn(served).abort_handle());
+    }
 }

@@ -3,40 +3,30 @@
 //! could be closed under a request that is just being sent, and that request is lost. What is slow, or too many, is
 //! bounded.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use axum::response::Response;
 use hyper_util::server::graceful::GracefulShutdown;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
 
 use super::certificate::ServedCertificate;
+use super::connections;
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a connection may wait for the head of its next request: idle time included, so longer than the 90 seconds
-/// after which the API server closes it.
-const HEAD: Duration = Duration::from_secs(120);
-/// How long a new connection may take until its first request has arrived: nobody connects to say nothing.
-const FIRST: Duration = Duration::from_secs(15);
 /// Connections at a time.
 const CONNECTIONS: usize = 1_024;
 /// How long the end is put off for connections that nobody uses: the API server lets go of one after 90 seconds.
 const REUSE: Duration = Duration::from_secs(95);
 /// How long requests in flight may take to end at a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How long to wait after a failed accept: the process is out of descriptors, and spinning frees none.
-const BACKOFF: Duration = Duration::from_millis(100);
 
 /// How far the end has come. It only goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,30 +79,13 @@ pub async fn serve(listener: TcpListener, config: ServerConfig, router: Router, 
         tokio::spawn(async move {
             let _held = (place, counted);
             let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
-            let asked = Arc::new(AtomicBool::new(false));
-            let service = hyper::service::service_fn({
-                let asked = Arc::clone(&asked);
-                move |request| {
-                    asked.store(true, Ordering::Relaxed);
-                    let (answer, phase) = (router.clone().oneshot(request), phase.clone());
-                    async move {
-                        let mut response = answer.await?;
-                        if *phase.borrow() >= Phase::Retire {
-                            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                        }
-                        Ok::<_, Infallible>(response)
-                    }
+            let last = move |mut response: Response| {
+                if *phase.borrow() >= Phase::Retire {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD)
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::select! {
-                // A connection ends by an error whenever a client goes away.
-                _ = watcher.watch(connection) => {}
-                () = silence(&asked) => {}
-            }
+                response
+            };
+            connections::converse(stream, router, watcher, last).await;
         });
     }
     drop(listener);
@@ -144,27 +117,8 @@ impl Drop for Counted {
     }
 }
 
-/// Ends when nothing was asked in time.
-async fn silence(asked: &AtomicBool) {
-    tokio::time::sleep(FIRST).await;
-    if asked.load(Ordering::Relaxed) {
-        std::future::pending::<()>().await;
-    }
-}
-
 /// The next connection, with its place among the open ones.
 async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            // Answers are small: waiting to fill a segment would only delay them.
-            let _ = stream.set_nodelay(true);
-            Some((stream, place))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
-            tokio::time::sleep(BACKOFF).await;
-            None
-        }
-    }
+    connections::accept(listener).await.map(|stream| (stream, place))
 }
