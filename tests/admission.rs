@@ -5,10 +5,14 @@
 
 #[path = "support/damage.rs"]
 mod damage;
+#[path = "admission/damaging.rs"]
+mod damaging;
 #[path = "admission/declarations.rs"]
 mod declarations;
 #[path = "support/fixture.rs"]
 mod fixture;
+#[path = "admission/memory.rs"]
+mod memory;
 #[path = "support/random.rs"]
 mod random;
 #[path = "admission/secrecy.rs"]
@@ -23,7 +27,9 @@ mod webhook;
 use std::time::Duration;
 
 use amanat::admission::BODY_LIMIT;
+use amanat::baseline::{Effective, Mode};
 use amanat::cluster::{Index, World};
+use amanat::engine::Engines;
 use axum::body::Body;
 use axum::http::StatusCode;
 use declarations::baseline;
@@ -155,6 +161,26 @@ async fn subresources_of_pods_are_judged_but_for_those_that_carry_nothing() {
 }
 
 #[tokio::test]
+async fn what_can_t_be_read_is_refused_wherever_something_in_it_would_be() {
+    for (undeclared, refused) in [("Disabled", false), ("Warn", false), ("Deny", true)] {
+        let spec = fixture::baseline(json!({"undeclared": undeclared}));
+        let effective = Effective::resolve("test", &spec, Mode::Cluster).unwrap();
+        let engines = Some(std::sync::Arc::new(Engines::compile(&effective, &[])));
+        let webhook = Webhook::new(World { engines, ..world(None) }, ApiServer::HasNoMore);
+        for object in [json!({"spec": {"containers": 7}}), json!({"spec": {"containers": vec![json!({}); 100_000]}})] {
+            let made = |namespace| review("CREATE", POD, namespace, json!({"object": object}));
+            let answer = webhook.review("undeclared", &made("free")).await;
+            assert_eq!(answer.audit("decision"), "undecodable", "{undeclared}: {answer:?}");
+            assert_eq!(answer.allowed(), !refused, "{undeclared}: {answer:?}");
+            let told = if refused { vec![answer.message()] } else { answer.warnings() };
+            assert!(told.len() == 1 && told[0].contains("the Pod can't be judged"), "{undeclared}: {answer:?}");
+            let governed = webhook.review("governed", &made("fbr-portal")).await;
+            assert!(!governed.allowed(), "{undeclared}: {governed:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn changes_that_add_nothing_pass() {
     let webhook = usual();
     let mut going = unpinned();
@@ -268,28 +294,18 @@ async fn a_body_that_never_ends_is_not_waited_for_without_end() {
 
 #[tokio::test]
 async fn damage_never_makes_a_review_allowed() {
-    let webhook = usual();
-    let mut violating = unpinned();
-    violating["metadata"]["labels"]["app"] = json!("app");
-    violating["spec"]["hostPID"] = json!(true);
-    violating["spec"]["containers"][0]["securityContext"] = json!({"privileged": true});
-    let mut conforming = pod();
-    conforming["metadata"]["labels"]["app"] = json!("app");
-    let of = |operation: &str, object: &Value, old: &Value| {
-        review(operation, POD, "fbr-portal", json!({"object": object, "oldObject": old}))
-    };
-    let whole = damage::Whole {
-        refused: vec![of("CREATE", &violating, &Value::Null), of("UPDATE", &violating, &conforming)],
-        allowed: vec![of("CREATE", &conforming, &Value::Null)],
-        limit: BODY_LIMIT,
-    };
+    let webhook = Webhook::new(world(None), ApiServer::Fails);
+    let whole = damage::Whole { refused: damaging::refused(), allowed: damaging::allowed(), limit: BODY_LIMIT };
     for (reviews, allowed) in [(&whole.refused, false), (&whole.allowed, true)] {
-        for review in reviews {
-            assert_eq!(webhook.review("governed", review).await.allowed(), allowed);
+        for damage::Reviewed { paths, review } in reviews {
+            for path in *paths {
+                let answer = webhook.review(path.trim_start_matches("/validate/"), review).await;
+                assert_eq!(answer.allowed(), allowed, "{path}: {answer:?}");
+            }
         }
     }
     let mut random = random::Random(0x0a3a_4a75);
-    for number in 0..1_600 {
+    for number in 0..3_600 {
         let damaged = damage::damaged(&whole, number, &mut random);
         let request = axum::http::Request::post(damaged.path).header("content-type", "application/json");
         let request = request.body(Body::from(damaged.body.clone())).unwrap();

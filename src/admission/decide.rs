@@ -11,7 +11,7 @@ use super::exits::{self, Exit};
 use super::respond::{Answer, Decision};
 use super::standing::{Unavailable, look_up, look_up_references};
 use super::state::AdmissionState;
-use super::undecodable;
+use super::{room, undecodable};
 use crate::api::{DATA_CLASS_LABEL, Effect};
 use crate::cluster::LiveContext;
 use crate::control::{Actor, Body, Context, Kind, Operation, Standing, Subject};
@@ -75,8 +75,11 @@ pub(super) async fn decide(
         Some(named) => context.with_found(named),
         None => context,
     };
-    // An old object that can't be read forgives nothing.
-    let mut old = before.and_then(|before| decode(kind, request, before).ok());
+    // An old object that can't be read forgives nothing; an old Namespace is what the new one is judged by.
+    let mut old = match before.map(|before| decode(kind, request, before)) {
+        Some(Err(reason)) if kind == Kind::Namespace => return undecodable(&context, namespace, kind, reason),
+        decoded => decoded.and_then(Result::ok),
+    };
     let actor = actor(state, request);
     let engine = engine_for(&context, namespace, &subject).ok_or(Unavailable::NoBaseline)?;
     let standing = match kind {
@@ -196,6 +199,9 @@ fn decode(
 ) -> Result<Box<Subject>, String> {
     let mut subject = match object {
         (Some(decoded), _) => decoded,
+        (None, Some(text)) if !room::fits(text.get(), room::structure(kind)) => {
+            return Err(undecodable::too_large(kind));
+        }
         (None, Some(text)) => {
             let subject = Subject::decode(kind, &mut serde_json::Deserializer::from_str(text.get()));
             Box::new(subject.map_err(|error| undecodable::reason(kind, &request.sub_resource, &error))?)

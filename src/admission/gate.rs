@@ -17,7 +17,7 @@ const BODIES_KIB: u32 = 128 * 1_024;
 /// Why a body isn't taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Turned {
-    /// There are too many requests.
+    /// There are too many requests, or what they hold is too much.
     #[error("too many requests are being answered")]
     Full,
     /// The body is too large.

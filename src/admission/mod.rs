@@ -9,6 +9,7 @@ mod metrics;
 mod panics;
 mod registry;
 mod respond;
+mod room;
 mod route;
 pub mod rules;
 mod standing;

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -11,51 +13,64 @@ use super::envelope::Request;
 use super::respond::{Answer, Decision};
 use super::standing::Unavailable;
 use super::state::AdmissionState;
+use super::{room, undecodable};
 use crate::api::{
-    CloudServiceProvider, GROUP, Invalid, PublicSectorEntity, SecurityBaseline, inert_fields_of_cloud_service_provider,
-    inert_fields_of_public_sector_entity, inert_fields_of_security_baseline,
+    CloudServiceProviderSpec, GROUP, Invalid, PublicSectorEntitySpec, SecurityBaseline, SecurityBaselineSpec,
+    inert_fields_of_cloud_service_provider, inert_fields_of_public_sector_entity, inert_fields_of_security_baseline,
 };
 use crate::baseline::{Effective, Mode, Problems};
 use crate::cluster::baselines::choose;
 use crate::cluster::{Fate, World};
-use crate::control::{Actor, Operation};
+use crate::control::{Actor, Metadata, Operation};
 
 /// Answers a request of the registry's entry.
 pub(super) async fn decide(state: &AdmissionState, request: &Request<'_>) -> Result<Answer, Unavailable> {
     let (Some(operation), "", GROUP) = (request.operation(), &*request.sub_resource, &*request.resource.group) else {
         return Ok(Answer::passed(Decision::NotJudged));
     };
-    match (&*request.resource.resource, operation) {
-        ("securitybaselines", Operation::Delete) => delete_baseline(state, request).await,
-        ("securitybaselines", _) => Ok(baseline(state, request)),
-        ("cloudserviceproviders", Operation::Create | Operation::Update) => {
-            Ok(object::<CloudServiceProvider>(request, "CloudServiceProvider", |provider| {
-                (provider.spec.validate(), inert_fields_of_cloud_service_provider(&provider.spec))
+    // They name the same; where they don't, one that is known has to be judged.
+    let is = |kind: &str, resource: &str| request.kind.kind == kind || request.resource.resource == resource;
+    match operation {
+        Operation::Delete if is("SecurityBaseline", "securitybaselines") => delete_baseline(state, request).await,
+        _ if is("SecurityBaseline", "securitybaselines") => Ok(baseline(state, request)),
+        Operation::Create | Operation::Update if is("CloudServiceProvider", "cloudserviceproviders") => {
+            Ok(object::<CloudServiceProviderSpec>(request, "CloudServiceProvider", |provider| {
+                (provider.validate(), inert_fields_of_cloud_service_provider(provider))
             }))
         }
-        ("publicsectorentities", Operation::Create | Operation::Update) => {
-            Ok(object::<PublicSectorEntity>(request, "PublicSectorEntity", |entity| {
-                (entity.spec.validate(), inert_fields_of_public_sector_entity(&entity.spec))
+        Operation::Create | Operation::Update if is("PublicSectorEntity", "publicsectorentities") => {
+            Ok(object::<PublicSectorEntitySpec>(request, "PublicSectorEntity", |entity| {
+                (entity.validate(), inert_fields_of_public_sector_entity(entity))
             }))
         }
         _ => Ok(Answer::passed(Decision::NotJudged)),
     }
 }
 
-fn parse<K: DeserializeOwned>(object: Option<&RawValue>, kind: &str) -> Result<K, String> {
+/// What is read of an object.
+#[derive(Deserialize)]
+struct Object<S> {
+    metadata: Metadata,
+    spec: S,
+}
+
+fn parse<S: DeserializeOwned>(object: Option<&RawValue>, kind: &str) -> Result<Object<S>, String> {
     let Some(object) = object else { return Err(format!("the request carries no {kind}")) };
+    if !room::fits(object.get(), room::STRUCTURE) {
+        return Err(undecodable::too_large(kind));
+    }
     serde_json::from_str(object.get()).map_err(|error| format!("the {kind} can't be read (byte {})", error.column()))
 }
 
 /// What is wrong with an object, and the fields of it that are not acted upon.
 type Looked = (Vec<Invalid>, Vec<&'static str>);
 
-fn object<K: DeserializeOwned>(request: &Request<'_>, kind: &str, look: impl Fn(&K) -> Looked) -> Answer {
-    let object = match parse::<K>(request.object, kind) {
-        Ok(object) => object,
+fn object<S: DeserializeOwned>(request: &Request<'_>, kind: &str, look: impl Fn(&S) -> Looked) -> Answer {
+    let spec = match parse::<S>(request.object, kind) {
+        Ok(object) => object.spec,
         Err(reason) => return Answer::undecodable(reason),
     };
-    let (invalid, inert) = look(&object);
+    let (invalid, inert) = look(&spec);
     if !invalid.is_empty() {
         return refuse(kind, &invalid);
     }
@@ -75,21 +90,18 @@ fn refuse(kind: &str, invalid: &[Invalid]) -> Answer {
 
 /// A baseline must compile, and must leave what decides together with it compiling.
 fn baseline(state: &AdmissionState, request: &Request<'_>) -> Answer {
-    let mut baseline = match parse::<SecurityBaseline>(request.object, "SecurityBaseline") {
-        Ok(baseline) => baseline,
+    let Object { metadata, spec } = match parse::<SecurityBaselineSpec>(request.object, "SecurityBaseline") {
+        Ok(object) => object,
         Err(reason) => return Answer::undecodable(reason),
     };
-    let old = parse::<SecurityBaseline>(request.old_object, "SecurityBaseline").ok();
+    let old = parse::<SecurityBaselineSpec>(request.old_object, "SecurityBaseline").ok();
     // Labels and finalizers of one that got in otherwise can still be changed, and one that is going may go.
-    if old.is_some_and(|old| old.spec == baseline.spec) {
+    if old.is_some_and(|old| old.spec == spec) {
         return Answer::passed(Decision::Allowed);
     }
-    if baseline.metadata.creation_timestamp.is_none() {
-        baseline.metadata.creation_timestamp =
-            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(state.clock.now()));
-    }
-    let name = baseline.metadata.name.clone().unwrap_or_else(|| request.name.to_string());
-    baseline.metadata.name = Some(name.clone());
+    let name = if metadata.name.is_empty() { request.name.to_string() } else { metadata.name };
+    let mut baseline = SecurityBaseline::new(&name, spec);
+    baseline.metadata.creation_timestamp = Some(metadata.creation_timestamp.unwrap_or_else(|| Time(state.clock.now())));
     let inert = inert_warnings(&inert_fields_of_security_baseline(&baseline.spec));
     let world = state.index.world();
     match problems(&world, &name, baseline) {
@@ -108,9 +120,8 @@ fn baseline(state: &AdmissionState, request: &Request<'_>) -> Answer {
 
 /// What stands against a baseline, or what should be known about one that compiles.
 fn problems(world: &World, name: &str, baseline: SecurityBaseline) -> Result<Option<String>, Problems> {
-    let spec = baseline.spec.clone();
-    if spec.overlay.is_none() {
-        Effective::resolve(name, &spec, Mode::Cluster)?;
+    if baseline.spec.overlay.is_none() {
+        Effective::resolve(name, &baseline.spec, Mode::Cluster)?;
     }
     let mut baselines: BTreeMap<String, Arc<SecurityBaseline>> = (*world.baselines).clone();
     baselines.insert(name.to_owned(), Arc::new(baseline));

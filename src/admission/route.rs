@@ -14,6 +14,7 @@ use futures::FutureExt;
 
 use super::entry::Entry;
 use super::envelope::{self, Decoded, Request};
+use super::gate::Turned;
 use super::respond::{Answer, Decision};
 use super::standing::Unavailable;
 use super::state::AdmissionState;
@@ -45,9 +46,14 @@ async fn review(state: Arc<AdmissionState>, entry: Option<Entry>, http: HttpRequ
         Ok(body) => body,
         Err(turned) => return reject(&state, entry, turned.status(), turned.category(), &turned.to_string()),
     };
+    let Some(room) = state.room.take(&body).await else {
+        let full = Turned::Full;
+        return reject(&state, entry, full.status(), full.category(), &full.to_string());
+    };
     let in_flight = state.metrics.enter();
     let started = state.clock.monotonic();
-    let (request, decoded) = match envelope::read(&body, |request| exits::decoded(entry, request)) {
+    let kind = |request: &Request<'_>| exits::decoded(entry, request).filter(|_| room.is_for_all);
+    let (request, decoded) = match envelope::read(&body, kind) {
         Ok(read) => read,
         Err(malformed) => {
             let text = malformed.to_string();
@@ -63,7 +69,7 @@ async fn review(state: Arc<AdmissionState>, entry: Option<Entry>, http: HttpRequ
         Ok(answer) => json(answer.body(&request)),
         Err(unavailable) => plain(StatusCode::SERVICE_UNAVAILABLE, &unavailable.to_string()),
     };
-    drop((in_flight, place));
+    drop((in_flight, place, room));
     response
 }
 
@@ -112,9 +118,10 @@ fn log(entry: Entry, request: &Request<'_>, answer: &Result<Answer, Unavailable>
     );
 }
 
+/// What is no request is counted, and logged only where somebody looks for it: strangers could fill the log.
 fn reject(state: &AdmissionState, entry: Entry, status: StatusCode, category: &'static str, text: &str) -> Response {
     state.metrics.rejected(category);
-    tracing::warn!(%entry, category, "not a request that can be read");
+    tracing::debug!(%entry, category, "not a request that can be read");
     plain(status, text)
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::gate::Gate;
 use super::metrics::Metrics;
+use super::room::Room;
 use crate::cluster::{Clock, Index, LiveLookup, Settings};
 
 /// What every request is answered from.
@@ -14,6 +15,7 @@ pub struct AdmissionState {
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gate: Gate,
+    pub(super) room: Room,
 }
 
 impl AdmissionState {
@@ -25,6 +27,6 @@ impl AdmissionState {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { index, lookup, settings, metrics, clock, gate: Gate::default() }
+        Self { index, lookup, settings, metrics, clock, gate: Gate::default(), room: Room::default() }
     }
 }

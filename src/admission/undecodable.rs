@@ -6,7 +6,14 @@ use crate::control::Kind;
 /// The reason, without anything of the object.
 pub(super) fn reason(kind: Kind, subresource: &str, error: &serde_json::Error) -> String {
     let what = if subresource.is_empty() { kind.name().to_owned() } else { format!("{kind} ({subresource})") };
-    format!("the {what} can't be judged, because it can't be read: {} (byte {})", problem(error), error.column())
+    // Of a template's spec, which is read by itself, no place is known.
+    let place = if error.column() == 0 { String::new() } else { format!(" (byte {})", error.column()) };
+    format!("the {what} can't be judged, because it can't be read: {}{place}", problem(error))
+}
+
+/// The reason of an object that is not read at all, since it would take too much memory.
+pub(super) fn too_large(kind: impl std::fmt::Display) -> String {
+    format!("the {kind} can't be judged, because it has too many parts: leave some out")
 }
 
 fn problem(error: &serde_json::Error) -> String {

@@ -110,6 +110,7 @@ impl Effective {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn resolve(name: &str, spec: &SecurityBaselineSpec, mode: Mode) -> Result<Self, Problems> {
+        sound(spec)?;
         let mut reader = Reader::default();
         let classes = classes(spec);
         let controls = reader.controls(spec, &classes, false, mode);
@@ -122,6 +123,7 @@ impl Effective {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn resolve_overlay(&self, name: &str, spec: &SecurityBaselineSpec, mode: Mode) -> Result<Self, Problems> {
+        sound(spec)?;
         let mut reader = Reader::default();
         let classes = self.regime.classes.clone();
         // What an overlay leaves to the base may be required there.
@@ -206,6 +208,17 @@ pub(super) fn classes(spec: &SecurityBaselineSpec) -> Vec<Class> {
     spec.classes.iter().map(class).collect()
 }
 
+/// What the API server would refuse is told first, and nothing else: what follows takes as long as lists are.
+fn sound(spec: &SecurityBaselineSpec) -> Result<(), Problems> {
+    let invalid = spec.validate();
+    if invalid.is_empty() {
+        return Ok(());
+    }
+    Err(Problems::Invalid(
+        invalid.into_iter().map(|invalid| Problem { path: invalid.path, message: invalid.message }).collect(),
+    ))
+}
+
 /// Collects problems while reading.
 #[derive(Default)]
 struct Reader {
@@ -220,9 +233,6 @@ impl Reader {
     }
 
     fn finish(mut self, spec: &SecurityBaselineSpec, effective: Effective) -> Result<Effective, Problems> {
-        self.problems.extend(
-            spec.validate().into_iter().map(|invalid| Problem { path: invalid.path, message: invalid.message }),
-        );
         if self.problems.is_empty() && self.unknown.is_empty() {
             return Ok(effective);
         }

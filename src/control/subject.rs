@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use k8s_openapi::api::core::v1::{self as core, LimitRangeSpec, ResourceQuotaSpec};
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
-use serde::de::{Deserializer, Error as _};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{ClaimSpec, ClaimTemplate, Kind, PodSpec, PodView, WORKLOADS};
 use crate::api::CloudWorkloadSpec;
@@ -110,8 +113,9 @@ pub struct Template {
     pub labels: BTreeMap<String, String>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
-    /// The spec as it is written, with what nobody reads: one that changed is judged whole, wherever it changed.
-    pub written: Value,
+    /// The text of the spec, with what nobody reads: one that changed is judged whole, wherever it changed. As a text it
+    /// takes no more memory than it took on the way here; two texts of one value would only be judged once too often.
+    pub written: Box<str>,
 }
 
 /// An object of a judged kind.
@@ -144,18 +148,18 @@ impl Subject {
         let missing = |field: &'static str| D::Error::missing_field(field);
         let (metadata, body) = match kind {
             Kind::Pod => {
-                let pod = Lean::<PodSpec>::deserialize(deserializer)?;
+                let pod = object::<Lean<PodSpec>, D>(deserializer)?;
                 let spec = with_containers(pod.spec, ["spec", "spec.containers"])?;
                 (pod.metadata, Body::Workload(Workload { template: None, replicas: None, spec, claims: Vec::new() }))
             }
             Kind::PodTemplate => {
-                let object = LeanTemplate::deserialize(deserializer)?;
+                let object = object::<LeanTemplate, D>(deserializer)?;
                 let template = object.template.ok_or_else(|| missing("template"))?;
                 let fields = ["template.spec", "template.spec.containers"];
                 (object.metadata, workload(template, None, Vec::new(), fields)?)
             }
             Kind::CronJob => {
-                let object = Lean::<CronSpec>::deserialize(deserializer)?;
+                let object = object::<Lean<CronSpec>, D>(deserializer)?;
                 let spec = object.spec.ok_or_else(|| missing("spec"))?;
                 let template = spec.job_template.spec.and_then(|spec| spec.template);
                 let template = template.ok_or_else(|| missing("spec.jobTemplate.spec.template"))?;
@@ -168,7 +172,7 @@ impl Subject {
             | Kind::ReplicaSet
             | Kind::ReplicationController
             | Kind::Job => {
-                let object = Lean::<ControllerSpec>::deserialize(deserializer)?;
+                let object = object::<Lean<ControllerSpec>, D>(deserializer)?;
                 let spec = object.spec.ok_or_else(|| missing("spec"))?;
                 let template = spec.template.ok_or_else(|| missing("spec.template"))?;
                 let fields = ["spec.template.spec", "spec.template.spec.containers"];
@@ -177,41 +181,41 @@ impl Subject {
                 (object.metadata, workload(template, spec.replicas, claims, fields)?)
             }
             Kind::Scale => {
-                let object = Lean::<ScaleSpec>::deserialize(deserializer)?;
+                let object = object::<Lean<ScaleSpec>, D>(deserializer)?;
                 // The API server leaves `spec` out of a scale to zero.
                 (object.metadata, Body::Scale { replicas: object.spec.unwrap_or_default().replicas })
             }
-            Kind::Namespace => (MetadataOnly::deserialize(deserializer)?.metadata, Body::Namespace),
+            Kind::Namespace => (object::<MetadataOnly, D>(deserializer)?.metadata, Body::Namespace),
             Kind::NetworkPolicy => {
-                let object = Lean::<NetworkPolicySpec>::deserialize(deserializer)?;
+                let object = object::<Lean<NetworkPolicySpec>, D>(deserializer)?;
                 (object.metadata, Body::NetworkPolicy(object.spec.unwrap_or_default()))
             }
             Kind::ResourceQuota => {
-                let object = Lean::<ResourceQuotaSpec>::deserialize(deserializer)?;
+                let object = object::<Lean<ResourceQuotaSpec>, D>(deserializer)?;
                 (object.metadata, Body::ResourceQuota(object.spec.unwrap_or_default()))
             }
             Kind::LimitRange => {
-                let object = Lean::<LimitRangeSpec>::deserialize(deserializer)?;
+                let object = object::<Lean<LimitRangeSpec>, D>(deserializer)?;
                 (object.metadata, Body::LimitRange(object.spec.unwrap_or_default()))
             }
             Kind::PersistentVolumeClaim => {
-                let object = Lean::<ClaimSpec>::deserialize(deserializer)?;
+                let object = object::<Lean<ClaimSpec>, D>(deserializer)?;
                 (object.metadata, Body::Claim(object.spec.unwrap_or_default()))
             }
             Kind::Service => {
-                let object = Lean::<ServiceSpec>::deserialize(deserializer)?;
+                let object = object::<Lean<ServiceSpec>, D>(deserializer)?;
                 let spec = object.spec.unwrap_or_default();
                 let external_name = spec.external_name.filter(|_| spec.type_.as_deref() == Some("ExternalName"));
                 (object.metadata, Body::Service { external_name })
             }
-            Kind::Ingress => (MetadataOnly::deserialize(deserializer)?.metadata, Body::Ingress),
+            Kind::Ingress => (object::<MetadataOnly, D>(deserializer)?.metadata, Body::Ingress),
             Kind::ReferenceGrant => {
-                let object = Lean::<GrantSpec>::deserialize(deserializer)?;
+                let object = object::<Lean<GrantSpec>, D>(deserializer)?;
                 let from = object.spec.unwrap_or_default().from.into_iter().map(|from| from.namespace).collect();
                 (object.metadata, Body::ReferenceGrant { from })
             }
             Kind::CloudWorkload => {
-                let object = Lean::<CloudWorkloadSpec>::deserialize(deserializer)?;
+                let object = object::<Lean<CloudWorkloadSpec>, D>(deserializer)?;
                 let spec = object.spec.ok_or_else(|| missing("spec"))?;
                 (object.metadata, Body::CloudWorkload(Box::new(spec)))
             }
@@ -268,12 +272,18 @@ fn workload<E: serde::de::Error>(
     claims: Vec<ClaimTemplate>,
     fields: [&'static str; 2],
 ) -> Result<Body, E> {
-    let written = template.spec.unwrap_or_default();
-    let spec = Option::<PodSpec>::deserialize(&written).map_err(E::custom)?;
+    let written = template.spec.ok_or_else(|| E::missing_field(fields[0]))?;
+    let spec = serde_json::from_str(written.get()).map_err(|error| E::custom(without_place(&error)))?;
     let spec = with_containers(spec, fields)?;
     let Metadata { labels, annotations, .. } = template.metadata;
-    let template = Some(Template { labels, annotations, written });
+    let template = Some(Template { labels, annotations, written: written.into() });
     Ok(Body::Workload(Workload { template, replicas, spec, claims }))
+}
+
+/// What is wrong, without the place: it would be one in the spec, and be taken for one in the object.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned()
 }
 
 /// A Pod's spec that has something to run. What is missing otherwise is one of two fields: the spec, or its containers.
@@ -311,7 +321,7 @@ struct MetadataOnly {
 struct PodTemplate {
     #[serde(default, deserialize_with = "or_default")]
     metadata: Metadata,
-    spec: Option<Value>,
+    spec: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -361,6 +371,23 @@ struct GrantSpec {
 struct GrantFrom {
     #[serde(deserialize_with = "or_default")]
     namespace: String,
+}
+
+/// Reads an object from a map alone: what is derived takes a list of its fields too, which no API server means by one.
+fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Fields<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    deserializer.deserialize_map(Fields(PhantomData))
 }
 
 fn none<T>() -> Option<T> {

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::random::Random;
 
-/// Where what judges Pods is served, and where what supplies them is.
-const JUDGING: [&str; 4] =
-    ["/validate/governed", "/validate/governed", "/validate/undeclared", "/validate/declarations"];
-const OTHERS: [&str; 3] = ["/validate/registry", "/mutate/supply", "/mutate/supply-undeclared"];
+/// Where workloads are judged: a Pod is at every entry that judges.
+pub(crate) const OF_WORKLOADS: &[&str] =
+    &["/validate/governed", "/validate/governed", "/validate/undeclared", "/validate/declarations"];
+/// Where Pods that are made are filled in.
+const SUPPLYING: [&str; 2] = ["/mutate/supply", "/mutate/supply-undeclared"];
 
 /// What may be answered. A 4xx or a 5xx always may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,40 +76,85 @@ impl Damaged {
     }
 }
 
+/// A whole review, and the paths of the webhook that give it the same answer.
+#[derive(Clone)]
+pub(crate) struct Reviewed {
+    /// Where it is sent.
+    pub(crate) paths: &'static [&'static str],
+    /// The review.
+    pub(crate) review: Value,
+}
+
 /// What reviews are damaged.
 pub(crate) struct Whole {
-    /// Reviews of a governed namespace that are refused for several reasons.
-    pub(crate) refused: Vec<Value>,
-    /// Reviews of a governed namespace that are allowed.
-    pub(crate) allowed: Vec<Value>,
+    /// Reviews of a governed namespace and of the registry that are refused.
+    pub(crate) refused: Vec<Reviewed>,
+    /// Reviews of objects that have to have a spec, and are allowed.
+    pub(crate) allowed: Vec<Reviewed>,
     /// The most bytes that a body may have.
     pub(crate) limit: usize,
 }
 
-type Damage = fn(&Whole, &mut Random) -> (&'static str, Vec<u8>, Oracle);
+impl Whole {
+    fn any<'w>(&'w self, random: &mut Random) -> &'w Reviewed {
+        let reviews = if random.below(2) == 0 { &self.refused } else { &self.allowed };
+        &reviews[random.below(reviews.len())]
+    }
 
-/// Every kind of damage, by turns.
-const DAMAGES: [Damage; 16] = [
-    truncated, flipped, flipped, noise, removed, repeated, keys, numbers, deep, sized, encoding, uids, types, types,
-    unknown, versions,
+    fn refused<'w>(&'w self, random: &mut Random) -> &'w Reviewed {
+        &self.refused[random.below(self.refused.len())]
+    }
+
+    fn allowed<'w>(&'w self, random: &mut Random) -> &'w Reviewed {
+        &self.allowed[random.below(self.allowed.len())]
+    }
+}
+
+/// Chooses what is damaged.
+type Choose = for<'w> fn(&'w Whole, &mut Random) -> &'w Reviewed;
+/// Damages a review; the others are there to take parts from.
+type Damage = fn(Value, &Whole, &mut Random) -> (&'static str, Vec<u8>, Oracle);
+
+/// Every kind of damage, by turns, and what it is done to. Where damage isn't reason enough by itself, the review is one
+/// that is refused anyhow.
+const DAMAGES: [(Choose, Damage); 18] = [
+    (Whole::any, truncated),
+    (Whole::refused, flipped),
+    (Whole::refused, flipped),
+    (Whole::refused, noise),
+    (Whole::refused, removed),
+    (Whole::refused, repeated),
+    (Whole::allowed, keys),
+    (Whole::refused, numbers),
+    (Whole::any, deep),
+    (Whole::refused, sized),
+    (Whole::any, encoding),
+    (Whole::refused, uids),
+    (Whole::any, types),
+    (Whole::any, types),
+    (Whole::refused, old_types),
+    (Whole::refused, old_types),
+    (Whole::refused, unknown),
+    (Whole::any, versions),
 ];
 
 /// The damaged request of a number.
 pub(crate) fn damaged(whole: &Whole, number: usize, random: &mut Random) -> Damaged {
-    let (what, body, oracle) = DAMAGES[number % DAMAGES.len()](whole, random);
-    let elsewhere = random.below(5) == 0;
-    let path = if elsewhere { random.of(&OTHERS) } else { random.of(&JUDGING) };
-    // There, a Pod that would be refused isn't judged.
-    let oracle = if elsewhere && oracle == Oracle::NotAllowed { Oracle::Answered } else { oracle };
-    Damaged { what, path, body, oracle }
+    let (choose, damage) = DAMAGES[number % DAMAGES.len()];
+    let reviewed = choose(whole, random);
+    let (what, body, oracle) = damage(reviewed.review.clone(), whole, random);
+    let request = &reviewed.review["request"];
+    let is_filled_in = request["operation"] == "CREATE" && request["resource"]["resource"] == "pods";
+    if is_filled_in && random.below(5) == 0 {
+        // There, a Pod that would be refused isn't judged.
+        let oracle = if oracle == Oracle::NotAllowed { Oracle::Answered } else { oracle };
+        return Damaged { what, path: random.of(&SUPPLYING), body, oracle };
+    }
+    Damaged { what, path: random.of(reviewed.paths), body, oracle }
 }
 
-fn any(whole: &Whole, random: &mut Random) -> Value {
-    if random.below(2) == 0 { random.of(&whole.refused) } else { random.of(&whole.allowed) }
-}
-
-fn truncated(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut body = any(whole, random).to_string().into_bytes();
+fn truncated(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut body = review.to_string().into_bytes();
     body.truncate(random.below(body.len()));
     ("truncated", body, Oracle::NoReview)
 }
@@ -139,15 +185,15 @@ fn scarred(what: &'static str, body: Vec<u8>) -> (&'static str, Vec<u8>, Oracle)
     (what, body, if is_json { Oracle::Answered } else { Oracle::NotAllowed })
 }
 
-fn flipped(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut body = random.of(&whole.refused).to_string().into_bytes();
+fn flipped(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut body = review.to_string().into_bytes();
     let at = place(&body, 1, random);
     body[at] ^= 1 << random.below(8);
     scarred("a bit flipped", body)
 }
 
-fn noise(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut body = random.of(&whole.refused).to_string().into_bytes();
+fn noise(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut body = review.to_string().into_bytes();
     let length = 1 + random.below(12);
     let at = place(&body, length, random);
     let bytes = random.bytes(length);
@@ -155,16 +201,16 @@ fn noise(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) 
     scarred("noise", body)
 }
 
-fn removed(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut body = random.of(&whole.refused).to_string().into_bytes();
+fn removed(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut body = review.to_string().into_bytes();
     let length = 1 + random.below(24);
     let at = place(&body, length, random);
     body.drain(at..at + length);
     scarred("bytes removed", body)
 }
 
-fn repeated(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut body = random.of(&whole.refused).to_string().into_bytes();
+fn repeated(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut body = review.to_string().into_bytes();
     let length = 1 + random.below(200).min(body.len() / 2);
     let from = place(&body, length, random);
     let piece = body[from..from + length].to_vec();
@@ -174,10 +220,9 @@ fn repeated(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracl
 }
 
 /// A key twice in an object: readers differ in which one counts.
-fn keys(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let text = random.of(&whole.allowed).to_string();
-    let other = random.of(&whole.refused);
-    let request = &other["request"];
+fn keys(review: Value, whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let text = review.to_string();
+    let request = &whole.refused(random).review["request"];
     let (at, key, value) = random.of(&[
         ("{\"", "apiVersion", json!("admission.k8s.io/v1")),
         ("{\"", "request", request.clone()),
@@ -197,8 +242,7 @@ fn keys(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
     ("a key twice", body.into_bytes(), oracle)
 }
 
-fn numbers(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut review = random.of(&whole.refused);
+fn numbers(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
     let pointer = random.of(&["/request/uid", "/request/dryRun", "/request/object/spec", "/request/operation"]);
     set(&mut review, pointer, json!("NUMBER"));
     let number = random.of(&[
@@ -222,8 +266,7 @@ fn numbers(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle
     ("numbers", review.to_string().replace("\"NUMBER\"", number).into_bytes(), Oracle::NotAllowed)
 }
 
-fn deep(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut review = any(whole, random);
+fn deep(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
     // An object with a field that nobody knows may be right; a list is so nowhere here.
     let (open, close) = random.of(&[("[", "]"), ("{\"a\":", "}")]);
     let objects = ["/request/object", "/request/object/metadata/labels", "/request/uid", "/kind", "/request", ""];
@@ -239,8 +282,8 @@ fn deep(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
     ("nested deeply", review.to_string().replace("\"DEEP\"", &bomb).into_bytes(), oracle)
 }
 
-fn sized(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut body = random.of(&whole.refused).to_string().into_bytes();
+fn sized(review: Value, whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let mut body = review.to_string().into_bytes();
     // Large ones are rare: their bytes are what a storm of them costs.
     let size = match random.below(40) {
         0 => whole.limit + 1,
@@ -253,8 +296,7 @@ fn sized(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) 
     ("blown up", body, if over { Oracle::NoReview } else { Oracle::NotAllowed })
 }
 
-fn encoding(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut review = any(whole, random);
+fn encoding(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
     let pointer = random.of(&["/request/uid", "/request/name", "/request/userInfo/username", "/request/object/kind"]);
     set(&mut review, pointer, json!("ODD"));
     let text = review.to_string();
@@ -279,8 +321,7 @@ fn encoding(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracl
 }
 
 /// Odd uids, and odd names. Those that are texts are answered, by themselves.
-fn uids(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut review = random.of(&whole.refused);
+fn uids(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
     let odd = random.of(&[
         json!("\u{202e}\u{0}\u{1f4a3}\u{fffd}\u{2028}"),
         json!("\"},\"allowed\":true,{\""),
@@ -301,8 +342,7 @@ fn uids(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
 }
 
 /// A field of another type, in the envelope or where the object is judged.
-fn types(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut review = any(whole, random);
+fn types(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
     let pointer = random.of(&[
         "/apiVersion",
         "/kind",
@@ -340,8 +380,15 @@ fn types(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) 
     ("another type", review.to_string().into_bytes(), oracle)
 }
 
-fn unknown(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut review = random.of(&whole.refused);
+/// What was before is of another type: it forgives nothing, and what is to be deleted has to be known.
+fn old_types(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
+    let field = random.of(&["", "/metadata", "/metadata/labels", "/metadata/annotations", "/spec"]);
+    let value = random.of(&[json!(true), json!(7), json!("x"), json!([[1]]), json!([{"a": null}])]);
+    set(&mut review, &format!("/request/oldObject{field}"), value);
+    ("another type of what was before", review.to_string().into_bytes(), Oracle::NotAllowed)
+}
+
+fn unknown(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
     let name = random.of(&["nova", "PODS", "pod/", "*", "\u{1f4a3}", "../pods"]);
     let pointer = random.of(&[
         "/request/operation",
@@ -369,8 +416,7 @@ fn unknown(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle
     ("unknown names", review.to_string().into_bytes(), oracle)
 }
 
-fn versions(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut review = any(whole, random);
+fn versions(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
     let (pointer, value) = random.of(&[
         ("/apiVersion", "admission.k8s.io/v1beta1"),
         ("/apiVersion", "admission.k8s.io/v2"),
@@ -385,7 +431,10 @@ fn versions(whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracl
     ("another version", review.to_string().into_bytes(), Oracle::NoReview)
 }
 
+/// Sets a field of a review; of what is deleted, where its object would have it.
 fn set(review: &mut Value, pointer: &str, value: Value) {
+    let of_old = pointer.replacen("/request/object", "/request/oldObject", 1);
+    let pointer = if review["request"]["object"].is_null() { &of_old } else { pointer };
     if let Some(found) = review.pointer_mut(pointer) {
         *found = value;
     }

@@ -24,7 +24,7 @@ mod protocol;
 #[path = "../../../tests/support/random.rs"]
 mod random;
 
-use damage::{Damaged, Oracle, Whole, damaged};
+use damage::{Damaged, OF_WORKLOADS, Oracle, Reviewed, Whole, damaged};
 use random::Random;
 
 /// An image that is neither pinned nor from an approved registry: no small change makes it so.
@@ -138,7 +138,7 @@ async fn work(address: &str, whole: &Whole, seed: u64, next: &AtomicUsize) -> Re
         let mut random = Random(seed ^ (number as u64).wrapping_mul(0x2545_f491_4f6c_dd1d));
         let told = || format!("request {number} of E2E_SEED={seed}");
         if number % 5 == 4 {
-            let raw = protocol::raw(&whole.refused[0], number / 5, &mut random);
+            let raw = protocol::raw(&whole.refused[0].review, number / 5, &mut random);
             let said = tokio::time::timeout(ANSWER, protocol::send(address, &raw));
             let said = said.await.map_err(|_| anyhow::anyhow!("{}: {}: no end in {ANSWER:?}", told(), raw.what))?;
             let answer = protocol::first(&said);
@@ -228,9 +228,9 @@ fn answered(said: &[u8]) -> Option<(u16, String, bool)> {
 /// What is whole is answered as ever: refused or allowed, by the right uid.
 async fn proper(address: &str, whole: &Whole) -> Result<()> {
     for (reviews, allowed) in [(&whole.refused, false), (&whole.allowed, true)] {
-        for review in reviews {
+        for Reviewed { paths, review } in reviews {
             let body = review.to_string().into_bytes();
-            let damaged = Damaged { what: "nothing", path: "/validate/governed", body, oracle: Oracle::Answered };
+            let damaged = Damaged { what: "nothing", path: paths[0], body, oracle: Oracle::Answered };
             let (status, text) = post(address, &mut None, &damaged).await?;
             let wrong = damaged.wrong(status, &text);
             let right = wrong.is_none() && text.contains(&format!("\"allowed\":{allowed}"));
@@ -259,8 +259,9 @@ async fn whole(amanat: &Amanat, namespace: &str) -> Result<Whole> {
     let bad = given::deployment(namespace, "bytes-deployment", &violating());
     tools.apply(&bad).await?.forbidden()?;
     let reviews = recorder.end().await?;
-    let (refused, allowed): (Vec<Value>, Vec<Value>) =
-        reviews.into_iter().partition(|review| review["request"]["object"].to_string().contains(REFUSED));
+    let reviews = reviews.into_iter().map(|review| Reviewed { paths: OF_WORKLOADS, review });
+    let (refused, allowed): (Vec<Reviewed>, Vec<Reviewed>) =
+        reviews.partition(|reviewed| reviewed.review["request"]["object"].to_string().contains(REFUSED));
     println!("hostile bytes: recorded {} reviews that are refused, {} allowed", refused.len(), allowed.len());
     ensure!(refused.len() >= 3 && allowed.len() >= 3, "too few reviews were recorded");
     Ok(Whole { refused, allowed, limit: amanat::admission::BODY_LIMIT })

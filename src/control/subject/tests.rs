@@ -55,3 +55,12 @@ fn debug_shows_no_content() {
     let shown = format!("{:?}", Subject::decode(Kind::Pod, pod).unwrap());
     assert!(!shown.contains("canary"), "{shown}");
 }
+
+#[test]
+fn a_list_is_no_object() {
+    for kind in Kind::ALL {
+        for list in [json!([]), json!([{}]), json!([{}, {}])] {
+            assert!(Subject::decode(*kind, list.clone()).is_err(), "{kind} {list}");
+        }
+    }
+}
