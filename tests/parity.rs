@@ -5,122 +5,35 @@
 #![cfg(feature = "operator")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "parity/examples.rs"]
+mod examples;
 #[path = "support/fixture.rs"]
 mod fixture;
 #[path = "support/pods.rs"]
 mod pods;
 #[path = "support/psa.rs"]
 mod psa;
+#[path = "parity/world.rs"]
+mod world;
 #[path = "parity/written.rs"]
 mod written;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use amanat::admission::{AdmissionState, Metrics, router};
-use amanat::api::{CloudServiceProvider, CloudWorkload, Effect, PublicSectorEntity, SecurityBaseline};
-use amanat::baseline::{Effective, Mode};
+use amanat::api::Effect;
 use amanat::catalogue;
 use amanat::cli::check::{CheckArgs, check};
 use amanat::cli::inputs::Inputs;
-use amanat::cluster::{Index, LiveLookup, NamespaceEntry, Settings, SystemClock, World};
 use amanat::control::Kind;
-use amanat::engine::Engines;
 use amanat::report::Entry;
 use axum::body::Body;
 use http_body_util::BodyExt;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use world::{NAMESPACES, registry, webhook};
 use written::Written;
-
-/// One namespace for each class; of the lowest, most findings warn.
-const NAMESPACES: [(&str, &str); 2] = [("open", "Open"), ("restricted", "Restricted")];
-
-/// The registry and the declarations, as objects.
-fn registry() -> Vec<Value> {
-    let spec = |value: &dyn erased::Spec| value.json();
-    let registry = fixture::Registry::usual();
-    let mut provider = spec(&registry.providers["ntc"]);
-    provider["validFrom"] = json!("2020-01-01T00:00:00Z");
-    provider["validUntil"] = json!("2099-01-01T00:00:00Z");
-    let object = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "amanat.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
-    let mut objects = vec![
-        object("SecurityBaseline", "test", spec(&fixture::baseline(json!({})))),
-        object("PublicSectorEntity", "fbr", spec(&registry.entities["fbr"])),
-        object("CloudServiceProvider", "ntc", provider),
-    ];
-    for (namespace, class) in NAMESPACES {
-        let declared = json!({"dataClass": class, "apiAccess": {"serviceAccounts": [pods::DECLARED]}});
-        let mut declared = object("CloudWorkload", "workload", spec(&fixture::declaration(declared)));
-        declared["metadata"]["namespace"] = json!(namespace);
-        objects.push(declared);
-    }
-    objects
-}
-
-mod erased {
-    //! Specs of several types, as JSON.
-
-    pub(crate) trait Spec {
-        fn json(&self) -> serde_json::Value;
-    }
-
-    impl<T: serde::Serialize> Spec for T {
-        fn json(&self) -> serde_json::Value {
-            serde_json::to_value(self).unwrap()
-        }
-    }
-}
-
-/// The webhook, with an index that has seen the registry, and an API server that has nothing more.
-fn webhook() -> axum::Router {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut world = World::default();
-    let nodes = fixture::Registry::usual().nodes;
-    Arc::make_mut(&mut world.nodes).extend(nodes);
-    for object in registry() {
-        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
-        match object["kind"].as_str().unwrap() {
-            "SecurityBaseline" => {
-                let baseline: SecurityBaseline = serde_json::from_value(object).unwrap();
-                let effective = Effective::resolve(&name, &baseline.spec, Mode::Cluster).unwrap();
-                world.engines = Some(Arc::new(Engines::compile(&effective, &[])));
-            }
-            "PublicSectorEntity" => {
-                let entity: PublicSectorEntity = serde_json::from_value(object).unwrap();
-                Arc::make_mut(&mut world.entities).insert(name, Arc::new(entity));
-            }
-            "CloudServiceProvider" => {
-                let provider: CloudServiceProvider = serde_json::from_value(object).unwrap();
-                Arc::make_mut(&mut world.providers).insert(name, Arc::new(provider));
-            }
-            _ => {
-                let workload: CloudWorkload = serde_json::from_value(object).unwrap();
-                let name = workload.metadata.namespace.clone().unwrap();
-                let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
-                let entry = NamespaceEntry {
-                    name: name.clone(),
-                    metadata: Some(Arc::new(metadata)),
-                    declaration: Some(Arc::new(workload)),
-                };
-                Arc::make_mut(&mut world.namespaces).insert(name, Arc::new(entry));
-            }
-        }
-    }
-    let nobody = tower::service_fn(|_: http::Request<kube::client::Body>| async {
-        Ok::<_, std::convert::Infallible>(
-            http::Response::builder().status(503).body(kube::client::Body::empty()).unwrap(),
-        )
-    });
-    let index = Arc::new(Index::of(world));
-    let lookup = LiveLookup::new(kube::Client::new(nobody, "default"), Arc::clone(&index));
-    let settings = Arc::new(Settings::new("amanat-system", "amanat", "test"));
-    let clock = Arc::new(SystemClock::new());
-    router(Arc::new(AdmissionState::new(index, lookup, settings, Arc::new(Metrics::new()), clock)))
-}
 
 /// What one side finds: what refuses, and what warns.
 #[derive(Debug, Default, PartialEq)]
@@ -135,7 +48,12 @@ async fn through_webhook(router: &axum::Router, operation: &str, new: &Written, 
         _ => new.sent(),
     };
     let places = written::places(&new.sent(), &object);
-    let response = review(router, "/validate/governed", operation, new, object, old).await;
+    let path = match new.kind {
+        Kind::Namespace => "/validate/namespaces",
+        Kind::CloudWorkload => "/validate/declarations",
+        _ => "/validate/governed",
+    };
+    let response = review(router, path, operation, new, object, old).await;
     let causes = response["status"]["details"]["causes"].as_array().cloned().unwrap_or_default();
     let text = |value: &Value| written::moved_back(value.as_str().unwrap_or_default(), &places);
     let mut denied: Vec<_> = causes.iter().map(|cause| (text(&cause["field"]), text(&cause["message"]))).collect();
@@ -179,7 +97,7 @@ async fn review(
         .body(Body::from(review.to_string()))
         .unwrap();
     let response = router.clone().oneshot(request).await.unwrap();
-    assert_eq!(response.status(), 200);
+    assert_eq!(response.status(), 200, "{review}");
     let body: Value = serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
     body["response"].clone()
 }
@@ -290,15 +208,8 @@ async fn created_objects() {
             objects.push(Written::workload(controller, namespace, &format!("c{number}"), pod));
         }
     }
-    for (number, (_, example)) in catalogue::network::DEFAULT_DENY.examples().into_iter().enumerate() {
-        let (documents, _) = amanat::manifest::read(&example, &amanat::manifest::Limits::default());
-        let spec = documents[0].root.to_value()["spec"].clone();
-        for (namespace, _) in NAMESPACES {
-            objects.push(Written::new(Kind::NetworkPolicy, namespace, &format!("n{number}"), json!({"spec": spec})));
-        }
-    }
     let found = through_check(&objects);
-    let router = webhook();
+    let router = webhook(&registry());
     let (mut denied, mut warned, mut passed) = (0, 0, 0);
     for object in &objects {
         let webhook = through_webhook(&router, "CREATE", object, None).await;
@@ -370,7 +281,7 @@ async fn updated_objects() {
             pairs.push((written("old", &old), written("new", &new)));
         }
     }
-    let router = webhook();
+    let router = webhook(&registry());
     // A Pod that is changed was supplied when it was made, and isn't when it is changed.
     for (old, new) in pairs.iter_mut().filter(|(old, _)| old.kind == Kind::Pod) {
         (*old, *new) = (supplied(&router, old).await, supplied(&router, new).await);

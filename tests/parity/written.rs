@@ -40,11 +40,13 @@ impl Written {
     }
 
     pub(crate) fn name(&self) -> &str {
-        self.object["metadata"]["name"].as_str().unwrap()
+        self.object["metadata"]["name"].as_str().unwrap_or_default()
     }
 
+    /// Its namespace; of a Namespace, itself, as the API server has it in a review.
     pub(crate) fn namespace(&self) -> &str {
-        self.object["metadata"]["namespace"].as_str().unwrap()
+        let of_metadata = |field: &str| self.object["metadata"][field].as_str().unwrap_or_default();
+        of_metadata(if self.kind == Kind::Namespace { "name" } else { "namespace" })
     }
 
     /// The object as the API server sends it: defaulted.
@@ -64,7 +66,8 @@ impl Written {
         }
         if self.kind == Kind::Pod {
             pods::mount_token(spec);
-            if self.namespace() == "restricted" {
+            // Where the class only warns, no LimitRange is built.
+            if self.namespace() != "open" {
                 limit_ranged(spec);
             }
         }
