@@ -4,6 +4,8 @@
 
 #[path = "support/docs.rs"]
 mod docs;
+#[path = "support/values.rs"]
+mod values;
 
 use std::path::Path;
 
@@ -19,6 +21,9 @@ fn generated() -> Vec<(String, String)> {
         }
     }
     files.push(("charts/amanat/files/baseline.yaml".to_owned(), amanat::baseline::SHIPPED.to_owned()));
+    let schema = "charts/amanat/values.schema.json";
+    let written = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(schema)).unwrap();
+    files.push((schema.to_owned(), values::schema(&written)));
     files
 }
 
