@@ -19,6 +19,7 @@ use super::respond::{Answer, Decision};
 use super::standing::Unavailable;
 use super::state::AdmissionState;
 use super::{decide, exits, gate, registry};
+use crate::report::escape;
 
 /// The webhook's paths: `POST /validate/{entry}` and `POST /mutate/{entry}`.
 pub fn router(state: Arc<AdmissionState>) -> Router {
@@ -97,7 +98,7 @@ async fn answer(
     answer
 }
 
-/// Refusals and failures are logged; of the object, only where it is.
+/// Refusals and failures are logged; of the object, only where it is, in what moves no cursor.
 fn log(entry: Entry, request: &Request<'_>, answer: &Result<Answer, Unavailable>) {
     let (decision, controls) = match answer {
         Ok(answer) if answer.allowed() => return,
@@ -108,12 +109,12 @@ fn log(entry: Entry, request: &Request<'_>, answer: &Result<Answer, Unavailable>
         %entry,
         decision,
         controls,
-        uid = %request.uid,
-        resource = %request.resource.resource,
-        subresource = %request.sub_resource,
-        namespace = %request.namespace,
-        name = %request.name,
-        user = %request.user_info.username,
+        uid = %escape(&request.uid),
+        resource = %escape(&request.resource.resource),
+        subresource = %escape(&request.sub_resource),
+        namespace = %escape(&request.namespace),
+        name = %escape(&request.name),
+        user = %escape(&request.user_info.username),
         "not admitted"
     );
 }

@@ -27,7 +27,7 @@ amanat::control! {
 }
 
 #[tokio::test]
-async fn a_control_that_panics_refuses_that_request_only() {
+async fn f49_a_control_that_panics_refuses_that_request_only() {
     let webhook = Webhook::new(world(Some(&PANICS)), ApiServer::HasNoMore);
     let (log, guard) = Log::start();
     amanat::admission::log_panics_without_content();
@@ -95,6 +95,22 @@ async fn nothing_of_an_object_is_logged_or_counted() {
     for told in told {
         assert!(!told.contains(CANARY), "{told}");
     }
+}
+
+#[tokio::test]
+async fn g58_names_and_users_move_no_cursor() {
+    const STEERS: &str = "st33r\u{1b}[2J\u{9b}2J\u{202e}\r\nforged";
+    let webhook = usual();
+    let (log, guard) = Log::start();
+    let mut object = unpinned();
+    object["metadata"]["name"] = json!(STEERS);
+    let changes = json!({"uid": STEERS, "name": STEERS, "userInfo": {"username": STEERS}, "object": object});
+    let refused = webhook.review("governed", &review("CREATE", POD, "fbr-portal", changes)).await;
+    drop(guard);
+    assert!(!refused.allowed());
+    let log = log.text();
+    assert_eq!(log.matches(r"=st33r\u{1b}[2J\u{9b}2J\u{202e}\r\nforged").count(), 3, "{log}");
+    assert!(!log.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\r']), "{log}");
 }
 
 #[tokio::test]

@@ -172,7 +172,7 @@ pub const ATTACKS: &[Attack] = &[
     attack(
         'b',
         19,
-        "Owners, finalizers, labels and annotations taken away that tie things to Amanat",
+        "Owners, finalizers, labels and annotations taken away that tie things to Amanat, or an owner put in that never was",
         Who::NamespaceAdmin,
         &["b19_owners_finalizers_and_annotations_removed"],
         Held,
@@ -205,7 +205,7 @@ pub const ATTACKS: &[Attack] = &[
         'b',
         23,
         "A workload in the same breath as its namespace's class, before that is seen",
-        Who::Tenant,
+        Who::ClusterAdmin,
         &["b23_a_workload_before_its_class_is_seen"],
         Held,
     ),
@@ -248,10 +248,10 @@ pub const ATTACKS: &[Attack] = &[
         "What is built for a namespace, changed or deleted",
         Who::NamespaceAdmin,
         &[
-            "drift: a tenant can neither edit nor delete a built NetworkPolicy",
+            "c29_built_policies_edited_and_deleted_by_a_tenant",
             "drift: a NetworkPolicy that an administrator edits or deletes is back",
             "drift: the pod-security labels of a namespace are back",
-            "bounds: a tenant can neither change nor delete what is built",
+            "c29_built_bounds_changed_and_deleted_by_a_tenant",
         ],
         Partly("a NetworkPolicy of the tenant's own that opens more is not judged yet: such policies add up"),
     ),
@@ -303,14 +303,16 @@ pub const ATTACKS: &[Attack] = &[
         "A call without an API server's client certificate",
         Who::Stranger,
         &[],
-        Later("client certificates are not asked for yet; an answer tells a stranger no more than a dry run would"),
+        Later(
+            "client certificates are not asked for yet: whoever reaches the port is told what a dry run in any namespace would tell",
+        ),
     ),
     attack(
         'f',
         49,
         "A request on which a control panics",
         Who::Tenant,
-        &["tests/admission/secrecy.rs: a_control_that_panics_refuses_that_request_only"],
+        &["tests/admission/secrecy.rs: f49_a_control_that_panics_refuses_that_request_only"],
         Partly("no request is known that does it, so the library's test brings a control of its own that does"),
     ),
     attack(
@@ -326,10 +328,7 @@ pub const ATTACKS: &[Attack] = &[
         51,
         "An API server that is away while requests are judged",
         Who::Circumstance,
-        &[
-            "b24_a_look_up_that_fails",
-            "pressure: around a killed or stopped leader, API server and etcd nothing else is lost",
-        ],
+        &["b24_a_look_up_that_fails", "f51_leader_api_server_and_etcd_killed_or_stopped"],
         Held,
     ),
     attack(
@@ -345,10 +344,7 @@ pub const ATTACKS: &[Attack] = &[
         53,
         "The webhook configuration weakened or deleted",
         Who::ClusterAdmin,
-        &[
-            "drift: whatever is done to a webhook configuration is healed, counted and told",
-            "self-protection: who may not delete the guard changes nothing that Amanat stands on",
-        ],
+        &["g53_a_webhook_configuration_weakened_or_deleted", "g54_what_amanat_stands_on_scaled_changed_or_deleted"],
         Partly(
             "who may delete the guard can; it is healed. A configuration in the API server's own files is for who runs the API server",
         ),
@@ -359,8 +355,9 @@ pub const ATTACKS: &[Attack] = &[
         "Amanat's Deployment scaled to nothing, its Service or its budget deleted",
         Who::ClusterAdmin,
         &[
-            "self-protection: who may not delete the guard changes nothing that Amanat stands on",
+            "g54_what_amanat_stands_on_scaled_changed_or_deleted",
             "self-protection: with every replica down both policies hold, and nothing else is closed",
+            "lifecycle: with Pods in the cluster the chart rolls out, goes back, and goes by every way",
             "outage: with every replica killed, governed namespaces are closed and nothing else is",
         ],
         Held,
@@ -385,14 +382,24 @@ pub const ATTACKS: &[Attack] = &[
         "The operator's own ServiceAccount, in other hands",
         Who::Stranger,
         &["g57_what_the_operator_may_do"],
-        Held,
+        Partly(
+            "its rights reach nothing but what it does, and that is much: whoever acts as it writes class labels and deletes what closes namespaces. The roles admin and edit in Amanat's own namespace let their holders act as it: give them to nobody there",
+        ),
     ),
     attack(
         'g',
         58,
         "Values that break a format they are printed in: HTML, terminals, logs, CSV, XML",
         Who::Tenant,
-        &["hostile: nothing of an object reaches logs, events or metrics"],
+        &[
+            "g58_values_reach_no_log_event_or_metric",
+            "g58_names_and_users_that_steer_a_terminal",
+            "tests/admission/secrecy.rs: g58_names_and_users_move_no_cursor",
+            "src/report/escape.rs: nothing_acts_on_a_terminal",
+            "src/report/denial.rs: a_line_stays_one_line_of_bounded_length",
+            "src/report/tests.rs: colours_are_all_that_acts_on_the_terminal",
+            "tests/cli/bad_input.rs: nothing_of_a_name_acts_on_the_terminal",
+        ],
         Partly("SARIF, JUnit, CSV and HTML are not written yet"),
     ),
 ];

@@ -341,6 +341,29 @@ fn issue(cluster: &Cluster) -> Result<(Authority, Identity)> {
     Ok((authority, leaf))
 }
 
+/// A CA that didn't issue what it comes with takes nothing away: it is told.
+async fn not_taken(amanat: &Amanat, folder: &Path, served: &Authority, leaf: &Identity) -> Result<()> {
+    let (stranger, _) = issue(amanat.cluster())?;
+    write(folder, &stranger, leaf)?;
+    let events = ["get", "events", "-n", "default", "--field-selector=reason=CertificateRefused", "-o", "name"];
+    until(SOON, "an Event that tells that it isn't taken", async || {
+        let told = amanat.tools().kubectl(&events).await?.ok()?;
+        ensure!(!told.is_empty(), "there is none");
+        Ok(())
+    })
+    .await?;
+    let published = String::from_utf8(bundle(amanat.cluster()).await?)?;
+    ensure!(published.starts_with(served.certificate()), "another CA is published");
+    ensure!(!published.contains(stranger.certificate()), "the stranger's CA is published");
+    let installation = amanat.installation().await;
+    for replica in &installation.replicas {
+        net::verified(&replica.operator.webhook_address(), served.certificate().as_bytes()).await?;
+        let (status, why) = replica.operator.readiness().await?;
+        ensure!(status == 200, "{status}: {why}");
+    }
+    Ok(())
+}
+
 async fn brought(_: Arc<Suite>) -> Result<()> {
     let cluster = Arc::new(Cluster::own(&Options::default()).await?);
     let folder = cluster.fresh_path("certificate");
@@ -385,6 +408,8 @@ async fn brought(_: Arc<Suite>) -> Result<()> {
     for (name, text) in [("ca.crt", second.certificate()), ("tls.crt", &leaf.certificate), ("tls.key", &leaf.key)] {
         ensure!(std::fs::read_to_string(folder.join(name))? == text, "{name} was written");
     }
+    not_taken(&amanat, &folder, &second, &leaf).await?;
+    amanat.tools().create(&given::pod(&namespace, "last", &given::conforming())).await?.ok()?;
     ensure!(secrets(&cluster).get_opt(CERTIFICATE).await?.is_none(), "{CERTIFICATE} was made");
     for verb in ["get", "create", "patch", "update", "delete"] {
         let secret = format!("secret/{CERTIFICATE}");

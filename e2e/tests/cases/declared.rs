@@ -10,12 +10,14 @@ use e2e::manifests::{
     self, WORKLOADS, cloud_workload, container, deployment, manifest, patched, path_of_spec, pod_spec, privileged_spec,
     spec_with_image, workload,
 };
+use e2e::tools::Tools;
 use e2e::waiting::until;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::{WatchEvent, WatchParams};
 use serde_json::{Value, json};
 
+use super::downgrade::tenant_of;
 use super::says::{dry, refused_by, says};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -71,33 +73,33 @@ async fn a_refusal_in_words(suite: Arc<Suite>) -> Result<()> {
 }
 
 async fn every_kind_is_judged(suite: Arc<Suite>) -> Result<()> {
-    let (amanat, namespace) = restricted(&suite, "kinds").await?;
+    let (_, namespace, tenant) = tenant_of(&suite, "kinds").await?;
     for kind in WORKLOADS {
         let named = || format!("a {kind}");
         let conforming = workload(kind, &namespace, "one", &pod_spec(&container()));
-        dry(&amanat.tools(), &conforming).await?.ok().with_context(named)?;
+        dry(&tenant, &conforming).await?.ok().with_context(named)?;
         let unpinned = workload(kind, &namespace, "one", &spec_with_image(UNPINNED));
         let line = format!("[Restricted] image/digest-pinned: {}.containers[0].image", path_of_spec(kind));
-        refused_by(dry(&amanat.tools(), &unpinned).await?, "governed", &[&line]).with_context(named)?;
+        refused_by(dry(&tenant, &unpinned).await?, "governed", &[&line]).with_context(named)?;
     }
     Ok(())
 }
 
-async fn running_pod(amanat: &Amanat, namespace: &str) -> Result<()> {
+async fn running_pod(tenant: &Tools, namespace: &str) -> Result<()> {
     let requests = json!({"resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}});
     let pod = workload("Pod", namespace, "one", &pod_spec(&patched(container(), &requests)));
-    amanat.tools().apply(&pod.to_string()).await?.ok()?;
+    tenant.apply(&pod.to_string()).await?.ok()?;
     let wait = ["wait", "pod/one", "--for=condition=Ready", "--timeout=60s", "-n", namespace];
-    amanat.tools().kubectl(&wait).await?.ok().map(|_| ())
+    tenant.kubectl(&wait).await?.ok().map(|_| ())
 }
 
 async fn ephemeral_containers(suite: Arc<Suite>) -> Result<()> {
-    let (amanat, namespace) = restricted(&suite, "ephemeral").await?;
-    running_pod(&amanat, &namespace).await?;
+    let (_, namespace, tenant) = tenant_of(&suite, "ephemeral").await?;
+    running_pod(&tenant, &namespace).await?;
     let debug = async |image: &str| {
         let image = format!("--image={image}");
         let debug = ["debug", "one", &image, "--container=debugger", "--profile=restricted", "-n", &namespace];
-        amanat.tools().kubectl(&debug).await
+        tenant.kubectl(&debug).await
     };
     let line = "[Restricted] image/digest-pinned: spec.ephemeralContainers[0].image (container debugger): ";
     refused_by(debug(UNPINNED).await?, "governed", &[line, UNPINNED])?;
@@ -105,12 +107,12 @@ async fn ephemeral_containers(suite: Arc<Suite>) -> Result<()> {
 }
 
 async fn a_resize_passes(suite: Arc<Suite>) -> Result<()> {
-    let (amanat, namespace) = restricted(&suite, "resize").await?;
-    running_pod(&amanat, &namespace).await?;
+    let (amanat, namespace, tenant) = tenant_of(&suite, "resize").await?;
+    running_pod(&tenant, &namespace).await?;
     let mark = amanat.cluster().audit_mark()?;
     let patch = json!({"spec": {"containers": [{"name": "app", "resources": {"requests": {"cpu": "200m"}}}]}});
     let patch = ["patch", "pod", "one", "--subresource=resize", "-p", &patch.to_string(), "-n", &namespace];
-    amanat.tools().kubectl(&patch).await?.ok()?;
+    tenant.kubectl(&patch).await?.ok()?;
     until(SOON, "the webhook's decision on the resize in the audit log", async || {
         let events = amanat.cluster().audit_since(mark)?;
         let text = |event: &Value, pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);

@@ -35,10 +35,35 @@ pub(crate) async fn tenant_of(suite: &Suite, prefix: &str) -> Result<(Arc<Amanat
     Ok((amanat, namespace, tenant))
 }
 
-async fn grant(amanat: &Amanat, namespace: &str) -> Result<Tools> {
+/// Somebody who may do everything in the cluster, and isn't one of Amanat's administrators.
+pub(crate) async fn cluster_admin(amanat: &Amanat) -> Result<Tools> {
+    let cluster = amanat.cluster();
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"});
+    let group = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "cluster-admins"});
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "cluster-admins"},
+        "roleRef": role,
+        "subjects": [group],
+    });
+    amanat.tools().apply(&binding.to_string()).await?.ok()?;
+    let admin = cluster.tools_as(&cluster.user("cluster-admin", &["cluster-admins"])?);
+    let may = ["auth", "can-i", "delete", "validatingadmissionpolicies"];
+    until(SOON, "the role to count", async || admin.kubectl(&may).await?.ok().map(|_| ())).await?;
+    Ok(admin)
+}
+
+/// A tenant who administers a namespace, also by the paths that the role admin leaves out, and may write and delete it.
+pub(crate) async fn grant(amanat: &Amanat, namespace: &str) -> Result<Tools> {
     let group = format!("tenants-of-{namespace}");
-    let resources = ["namespaces", "namespaces/status", "namespaces/finalize"];
-    let rules = json!([{"apiGroups": [""], "resources": resources, "verbs": ["get", "update", "patch"]}]);
+    let itself = ["namespaces", "namespaces/status", "namespaces/finalize"];
+    let pods = ["pods/ephemeralcontainers", "pods/resize", "pods/status", "podtemplates"];
+    let within = [&pods[..], &["limitranges", "resourcequotas"]].concat();
+    let rules = json!([
+        {"apiGroups": [""], "resources": itself, "verbs": ["get", "update", "patch", "delete"]},
+        {"apiGroups": [""], "resources": within, "verbs": ["get", "create", "update", "patch", "delete"]},
+    ]);
     let metadata = json!({"name": "namespace-editor", "namespace": namespace});
     let api = "rbac.authorization.k8s.io";
     let binding = |name: &str, kind: &str, role: &str| {
@@ -102,12 +127,11 @@ async fn replaced(tools: &Tools, namespace: &str, below: &str, patch: &Value) ->
 }
 
 async fn the_label_stays(suite: Arc<Suite>) -> Result<()> {
-    let amanat = suite.amanat().await?;
-    let namespace = amanat.declared("label", "Restricted").await?;
+    let (amanat, namespace, tenant) = tenant_of(&suite, "label").await?;
     let refused = |output, key: &str| {
         refused_by_policy(output, "amanat-class-label", &[key, "only Amanat writes the class label", "; fix: "])
     };
-    label_stays(&amanat, &namespace, refused).await
+    label_stays(&amanat, &namespace, &tenant, refused).await
 }
 
 /// A tenant of a Restricted namespace tries to change its label by every path; `refused` gets each answer, and the path
@@ -115,9 +139,9 @@ async fn the_label_stays(suite: Arc<Suite>) -> Result<()> {
 pub(super) async fn label_stays(
     amanat: &Amanat,
     namespace: &str,
+    tenant: &Tools,
     refused: impl Fn(Output, &str) -> Result<()>,
 ) -> Result<()> {
-    let tenant = grant(amanat, namespace).await?;
     for value in [json!("Open"), json!("Secret"), json!("nonsense"), json!(""), Value::Null] {
         let patch = json!({"metadata": {"labels": {CLASS_LABEL: value}}});
         let text = patch.to_string();
@@ -130,8 +154,8 @@ pub(super) async fn label_stays(
         for below in ["", "/status", "/finalize"] {
             // A merge by hand keeps a null, which as a label is an empty one.
             let changed = match &value {
-                Value::Null => replaced_without(&tenant, namespace, below).await?,
-                _ => replaced(&tenant, namespace, below, &patch).await?,
+                Value::Null => replaced_without(tenant, namespace, below).await?,
+                _ => replaced(tenant, namespace, below, &patch).await?,
             };
             tried.push((format!("PUT {below} of {value}"), changed));
         }
@@ -142,7 +166,7 @@ pub(super) async fn label_stays(
     // What carries no class is the tenant's: the same paths are open.
     let harmless = json!({"metadata": {"labels": {"team": "portal"}}});
     for below in ["", "/status", "/finalize"] {
-        replaced(&tenant, namespace, below, &harmless).await?.ok()?;
+        replaced(tenant, namespace, below, &harmless).await?.ok()?;
     }
     let class = format!("jsonpath={{.metadata.labels.{}}}", CLASS_LABEL.replace('.', "\\."));
     let class = amanat.tools().kubectl(&["get", "namespace", namespace, "-o", &class]).await?.ok()?;

@@ -17,6 +17,7 @@ use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
+use super::downgrade::cluster_admin;
 use super::given;
 use super::says::says;
 
@@ -29,11 +30,10 @@ const POLICY: &str = "amanat-default-deny";
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("drift: a NetworkPolicy that an administrator edits or deletes is back", policies),
-        Case::new("drift: a tenant can neither edit nor delete a built NetworkPolicy", tenants),
+        Case::new("c29_built_policies_edited_and_deleted_by_a_tenant", tenants),
         Case::new("drift: the pod-security labels of a namespace are back", labels),
         Case::new("drift: a condition added to the webhook configuration is gone, and an Event tells", webhooks),
-        Case::new("drift: whatever is done to a webhook configuration is healed, counted and told", configurations)
-            .alone(),
+        Case::new("g53_a_webhook_configuration_weakened_or_deleted", configurations).alone(),
     ]
 }
 
@@ -144,12 +144,8 @@ const CONFIGURATIONS: [(&str, &str, &str); 2] = [
 async fn configurations(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
     let cluster = amanat.cluster();
-    // Not of Amanat's administrators, but may do everything: the guard lets it pass.
-    let binding = ["create", "clusterrolebinding", "drift", "--clusterrole=cluster-admin", "--group=cluster-admins"];
-    cluster.tools().kubectl(&binding).await?.ok()?;
-    let admin = cluster.tools_as(&cluster.user("cluster-admin", &["cluster-admins"])?);
-    let may = ["auth", "can-i", "delete", "validatingadmissionpolicies"];
-    until(SOON, "the role to count", async || admin.kubectl(&may).await?.ok().map(|_| ())).await?;
+    // The guard lets it pass.
+    let admin = cluster_admin(&amanat).await?;
     for (resource, kind, entry) in CONFIGURATIONS {
         let get = ["get", resource, "amanat", "-o", "json"];
         let written: Value = serde_json::from_str(&admin.kubectl(&get).await?.ok()?)?;
@@ -170,6 +166,7 @@ async fn configurations(suite: Arc<Suite>) -> Result<()> {
             ("a moment to answer", one("replace", at("timeoutSeconds")?, json!(1))),
             ("an entry less", one("remove", format!("/webhooks/{}", index_of(&written, entry)?), Value::Null)),
             ("no owner", one("remove", "/metadata/ownerReferences".to_owned(), Value::Null)),
+            ("an owner of another name", one("replace", "/metadata/ownerReferences/0/name".to_owned(), json!("other"))),
         ];
         for (what, change) in changes {
             let patch = ["patch", resource, "amanat", "--type=json", "-p", &change];

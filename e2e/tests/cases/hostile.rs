@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::downgrade::grant;
 use super::given;
 use super::says::says;
 
@@ -35,7 +36,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("f47_bodies_that_are_no_review", bodies),
         Case::new("f47_slow_clients", slow),
         Case::new("f47_objects_that_cannot_be_read", undecodable),
-        Case::new("hostile: nothing of an object reaches logs, events or metrics", canaries),
+        Case::new("g58_values_reach_no_log_event_or_metric", canaries),
+        Case::new("g58_names_and_users_that_steer_a_terminal", steering),
     ]
 }
 
@@ -213,6 +215,7 @@ async fn canaries(suite: Arc<Suite>) -> Result<()> {
     let namespace = given::built(&amanat, "canary").await?;
     let open = amanat.cluster().namespace("canary-open", &[]).await?;
     let tools = amanat.tools();
+    let (tenant, outsider) = (grant(&amanat, &namespace).await?, grant(&amanat, &open).await?);
     let secret = json!([{"name": "PASSWORD", "value": CANARY}]);
     let marked = |namespace: &str, kind: &str, name: &str, mut spec: Value| -> String {
         spec["containers"][0]["env"] = secret.clone();
@@ -221,9 +224,9 @@ async fn canaries(suite: Arc<Suite>) -> Result<()> {
         patched(manifests::workload(kind, namespace, name, &spec), &mark).to_string()
     };
     for kind in ["Pod", "Deployment"] {
-        tools.create(&marked(&namespace, kind, "bad", given::violating())).await?.forbidden()?;
-        tools.create(&marked(&namespace, kind, "good", given::conforming())).await?.ok()?;
-        tools.create(&marked(&open, kind, "open", given::violating())).await?.ok()?;
+        tenant.create(&marked(&namespace, kind, "bad", given::violating())).await?.forbidden()?;
+        tenant.create(&marked(&namespace, kind, "good", given::conforming())).await?.ok()?;
+        outsider.create(&marked(&open, kind, "open", given::violating())).await?.ok()?;
     }
     given::available(amanat.cluster(), &namespace, "good").await?;
 
@@ -260,6 +263,59 @@ async fn canaries(suite: Arc<Suite>) -> Result<()> {
         }
         ensure!(!operator.metrics().await?.contains(CANARY), "a metric of {} has it", operator.name());
     }
+    Ok(())
+}
+
+/// What no API server lets through, in each field of a review that is logged or told: it moves no cursor, and begins no
+/// line of its own.
+async fn steering(suite: Arc<Suite>) -> Result<()> {
+    const STEERS: &str = "st33r\u{1b}[2J\u{202e}\r\nforged: ";
+    let amanat = suite.amanat().await?;
+    let namespace = given::built(&amanat, "steering").await?;
+    let object = json!({"metadata": {"name": STEERS, "labels": {STEERS: STEERS}},
+        "spec": {"containers": [{"name": STEERS, "image": STEERS}]}});
+    let request = json!({
+        "name": STEERS,
+        "userInfo": {"username": STEERS, "groups": [STEERS]},
+        "object": object,
+    });
+    let within = patched(review(&namespace, &given::violating()), &json!({"request": request}));
+    let elsewhere = patched(within.clone(), &json!({"request": {"namespace": STEERS}}));
+    let unknown = patched(within.clone(), &json!({"request": {"subResource": STEERS, "operation": STEERS}}));
+    for address in addresses(&amanat).await {
+        for entry in ["governed", "undeclared", "declarations", "registry", "namespaces"] {
+            for tried in [&within, &elsewhere, &unknown] {
+                let (status, text) = send(&address, &format!("/validate/{entry}"), tried).await?;
+                steers_nothing(&for_people(&text)).with_context(|| format!("the answer of {entry}, {status}"))?;
+            }
+        }
+        let (_, text) = send(&address, PATH, &within).await?;
+        says(&text, &["st33r", "image/digest-pinned"])?;
+    }
+    let installation = amanat.installation().await;
+    for replica in &installation.replicas {
+        let operator = &replica.operator;
+        for told in [operator.log()?, operator.metrics().await?] {
+            steers_nothing(&told).with_context(|| operator.name().to_owned())?;
+        }
+    }
+    drop(installation);
+    serves(&amanat, &namespace).await
+}
+
+/// What of an answer is shown to people: the rest of a review is data, such as the name that was asked about.
+fn for_people(text: &str) -> String {
+    let Ok(answer) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
+    let response = &answer["response"];
+    let warnings = response["warnings"].as_array().into_iter().flatten();
+    let told = [&response["status"]["message"]].into_iter().chain(warnings).filter_map(Value::as_str);
+    told.collect::<Vec<_>>().join("\n")
+}
+
+fn steers_nothing(text: &str) -> Result<()> {
+    ensure!(!text.contains(['\u{1b}', '\u{202e}', '\r']), "it steers: {text:?}");
+    let forged = text.lines().find(|line| line.starts_with("forged"));
+    ensure!(forged.is_none(), "a line is forged: {forged:?}");
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::baseline::configuration_is_gone;
 use super::given::{self, BASELINE};
 use super::says::says;
+use super::self_protection;
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -45,6 +46,7 @@ async fn with_pods(_: Arc<Suite>) -> Result<()> {
     let binding = ["create", "rolebinding", "inside", "--clusterrole=admin", "--user=inside", "-n", NAMESPACE];
     cluster.tools().kubectl(&binding).await?.ok()?;
     guards(&cluster).await?;
+    self_protection::budget(&cluster).await?;
     chart::upgrade(&cluster, &installer, &values(3), &waiting).await?.ok()?;
     given::available(&cluster, NAMESPACE, "amanat").await?;
     let back = ["rollback", chart::RELEASE, "1", "--namespace", NAMESPACE, "--wait=legacy", "--timeout=60s"];

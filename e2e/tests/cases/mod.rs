@@ -12,6 +12,7 @@ mod declared;
 mod downgrade;
 mod drift;
 mod endpoints;
+mod flow_control;
 mod gitops;
 mod given;
 mod harness;
@@ -66,6 +67,7 @@ pub(crate) fn all() -> Vec<Case> {
         certificates::cases(),
         gitops::cases(),
         endpoints::cases(),
+        flow_control::cases(),
         cold_start::cases(),
         pressure::cases(),
         self_protection::cases(),

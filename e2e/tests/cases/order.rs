@@ -11,8 +11,10 @@ use e2e::cluster::Cluster;
 use e2e::forwarder::Judged;
 use e2e::installation::Installation;
 use e2e::manifests::{self, manifest, patched};
+use e2e::tools::Tools;
 use serde_json::json;
 
+use super::downgrade::cluster_admin;
 use super::given;
 use super::says::says;
 
@@ -32,7 +34,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 async fn works(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
-    let namespaces = rounds(&amanat, "order", true).await?;
+    let namespaces = rounds(&amanat, &amanat.tools(), "order", true).await?;
     // Admitted to the end: the Pods too, by whichever replica.
     for namespace in &namespaces {
         given::available(amanat.cluster(), namespace, "app").await?;
@@ -45,12 +47,13 @@ async fn works(suite: Arc<Suite>) -> Result<()> {
 
 async fn refused(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
-    let namespaces = rounds(&amanat, "disorder", false).await?;
+    let admin = cluster_admin(&amanat).await?;
+    let namespaces = rounds(&amanat, &admin, "disorder", false).await?;
     clean_up(amanat.cluster(), &namespaces).await
 }
 
 /// Plays the rounds and returns the namespaces.
-async fn rounds(amanat: &Amanat, prefix: &str, fits: bool) -> Result<Vec<String>> {
+async fn rounds(amanat: &Amanat, tools: &Tools, prefix: &str, fits: bool) -> Result<Vec<String>> {
     let installation = amanat.installation().await;
     let [first, second] = installation.replicas.as_slice() else { bail!("the installation hasn't two replicas") };
     let started = Instant::now();
@@ -68,7 +71,7 @@ async fn rounds(amanat: &Amanat, prefix: &str, fits: bool) -> Result<Vec<String>
         held.proxy.hold_watches(LATE);
         installation.forwarder.forget();
         installation.forwarder.turn_to(beginner.operator.name())?;
-        let judge = apply(amanat.cluster(), &installation, &namespace, fits).await;
+        let judge = apply(tools, &installation, &namespace, fits).await;
         held.proxy.hold_watches(Duration::ZERO);
         let judge = judge.with_context(|| format!("round {round}, {} was late", held.operator.name()))?;
         let count = judges.entry(judge.clone()).or_default();
@@ -88,7 +91,7 @@ fn late(judges: &BTreeMap<String, (usize, usize)>) -> usize {
 }
 
 /// One round; returns who judged the workload.
-async fn apply(cluster: &Cluster, installation: &Installation, name: &str, fits: bool) -> Result<String> {
+async fn apply(tools: &Tools, installation: &Installation, name: &str, fits: bool) -> Result<String> {
     let spec = if fits { given::conforming() } else { given::violating() };
     let objects = [
         manifests::namespace(name),
@@ -97,7 +100,7 @@ async fn apply(cluster: &Cluster, installation: &Installation, name: &str, fits:
         patched(given::kept_by(name, name), &json!({"spec": {"owner": name}})),
         manifests::workload("Deployment", name, "app", &spec),
     ];
-    let output = cluster.tools().apply(&manifest(&objects)).await?;
+    let output = tools.apply(&manifest(&objects)).await?;
     let created = output.stdout.matches(" created").count();
     if fits {
         output.ok()?;

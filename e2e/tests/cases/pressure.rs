@@ -53,9 +53,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("pressure: nothing is lost while replicas are replaced, the CA rotated and watches cut", replaced)
             .on_own_cluster()
             .alone(),
-        Case::new("pressure: around a killed or stopped leader, API server and etcd nothing else is lost", broken)
-            .on_own_cluster()
-            .alone(),
+        Case::new("f51_leader_api_server_and_etcd_killed_or_stopped", broken).on_own_cluster().alone(),
     ]
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn cases() -> Vec<Case> {
             "bounds: LimitRange and ResourceQuota are built, and back when an administrator changes them",
             healed,
         ),
-        Case::new("bounds: a tenant can neither change nor delete what is built", tenants),
+        Case::new("c29_built_bounds_changed_and_deleted_by_a_tenant", tenants),
         Case::new(
             "bounds: what containers leave out is given, and what is above the class is refused",
             given_and_refused,

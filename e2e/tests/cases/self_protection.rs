@@ -9,13 +9,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::amanat::{Amanat, CLASS_LABEL};
 use e2e::case::{Case, Suite};
+use e2e::cluster::Cluster;
 use e2e::manifests::{manifest, patched};
 use e2e::operator::NAMESPACE;
-use e2e::tools::Output;
+use e2e::tools::{Output, Tools};
 use e2e::waiting::until;
 use serde_json::{Value, json};
 
-use guarded::{guarded_objects, object, users, writes};
+use guarded::{Guarded, guarded_objects, object, users, writes};
 
 use super::given;
 use super::says::{dry, refused_by_policy};
@@ -28,7 +29,7 @@ const HOOKS: &str = "admissionregistration.k8s.io";
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![
-        Case::new("self-protection: who may not delete the guard changes nothing that Amanat stands on", guarded),
+        Case::new("g54_what_amanat_stands_on_scaled_changed_or_deleted", guarded),
         Case::new("self-protection: the control plane writes status and scale, collects and migrates", control_plane),
         Case::new("self-protection: what the chart renders is what the API server knows", renders),
         Case::new("self-protection: with every replica down both policies hold, and nothing else is closed", down)
@@ -90,28 +91,43 @@ async fn guarded(suite: Arc<Suite>) -> Result<()> {
     Ok(())
 }
 
-/// Nothing guarded can be written by users who may not delete the guard, and what isn't guarded can.
-async fn holds(amanat: &Amanat) -> Result<()> {
-    let [inside, everywhere] = users(amanat.cluster()).await?;
-    for guarded in guarded_objects() {
-        for (tools, user) in [(&inside, "namespace-admin"), (&everywhere, "nearly-admin")] {
-            if user == "namespace-admin" && !guarded.namespaced() {
-                continue;
-            }
-            for output in writes(tools, &guarded).await? {
-                let what = format!("{user}: {}", output.command);
-                let fix = format!("kubectl auth can-i delete validatingadmissionpolicies/{GUARD}");
-                let subject = format!("{} {} keeps this cluster governed", guarded.resource, guarded.name());
-                let by_role = output.stderr.contains("cannot ");
-                // The role admin has no right to some of these paths.
-                if user == "namespace-admin" && by_role {
-                    output.forbidden().context(what)?;
-                } else {
-                    refused_by_policy(output, GUARD, &[&subject, user, "; fix: ", &fix]).context(what)?;
-                }
+/// The budget, where there is one: it can be written by nobody who may not delete the guard.
+pub(super) async fn budget(cluster: &Cluster) -> Result<()> {
+    let budget = guarded_objects().into_iter().find(|guarded| guarded.resource == "poddisruptionbudgets");
+    let budget = Guarded { exists: true, ..budget.context("no budget is guarded")? };
+    cluster.tools().kubectl(&["get", budget.resource, budget.name(), "-n", NAMESPACE]).await?.ok()?;
+    is_guarded(&users(cluster).await?, &budget).await
+}
+
+/// None of the users can write it.
+async fn is_guarded([inside, everywhere]: &[Tools; 2], guarded: &Guarded) -> Result<()> {
+    for (tools, user) in [(inside, "namespace-admin"), (everywhere, "nearly-admin")] {
+        if user == "namespace-admin" && !guarded.namespaced() {
+            continue;
+        }
+        for output in writes(tools, guarded).await? {
+            let what = format!("{user}: {}", output.command);
+            let fix = format!("kubectl auth can-i delete validatingadmissionpolicies/{GUARD}");
+            let subject = format!("{} {} keeps this cluster governed", guarded.resource, guarded.name());
+            let by_role = output.stderr.contains("cannot ");
+            // The role admin has no right to some of these paths.
+            if user == "namespace-admin" && by_role {
+                output.forbidden().context(what)?;
+            } else {
+                refused_by_policy(output, GUARD, &[&subject, user, "; fix: ", &fix]).context(what)?;
             }
         }
     }
+    Ok(())
+}
+
+/// Nothing guarded can be written by users who may not delete the guard, and what isn't guarded can.
+async fn holds(amanat: &Amanat) -> Result<()> {
+    let users = users(amanat.cluster()).await?;
+    for guarded in guarded_objects() {
+        is_guarded(&users, &guarded).await?;
+    }
+    let [_, everywhere] = users;
     let delete = ["delete", "namespace", NAMESPACE, "--dry-run=server"];
     refused_by_policy(everywhere.kubectl(&delete).await?, GUARD, &["namespaces amanat-system"])?;
 

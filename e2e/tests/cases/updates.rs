@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use e2e::amanat::Amanat;
+use anyhow::{Context, Result, ensure};
 use e2e::case::{Case, Suite};
 use e2e::manifests::{IMAGE, cloud_workload, container, manifest, patched, pod_spec, workload};
+use e2e::tools::{Output, Tools};
 use e2e::waiting::until;
 use serde_json::{Value, json};
 
+use super::downgrade::grant;
 use super::says::{refused_by, replicated};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -27,8 +28,8 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// A Restricted namespace with a Deployment and a Pod that are older than its class and break it: images only, so that
-/// nothing but Amanat is against them.
-async fn violating(suite: &Suite, prefix: &str) -> Result<(Arc<Amanat>, String)> {
+/// nothing but Amanat is against them; and a tenant of it.
+async fn violating(suite: &Suite, prefix: &str) -> Result<(Tools, String)> {
     let amanat = suite.amanat().await?;
     let namespace = amanat.cluster().namespace(prefix, &[]).await?;
     let spec = pod_spec(&patched(container(), &json!({"image": OLD})));
@@ -43,17 +44,16 @@ async fn violating(suite: &Suite, prefix: &str) -> Result<(Arc<Amanat>, String)>
     let wait = ["wait", "pod/one", "--for=condition=Ready", "--timeout=60s", "-n", &namespace];
     amanat.tools().kubectl(&wait).await?.ok()?;
     amanat.declare(&cloud_workload(&namespace, "Restricted")).await?;
-    Ok((amanat, namespace))
+    let tenant = grant(&amanat, &namespace).await?;
+    Ok((tenant, namespace))
 }
 
-async fn run(amanat: &Amanat, namespace: &str, command: &[&str]) -> Result<e2e::tools::Output> {
-    let mut command = command.to_vec();
-    command.extend(["-n", namespace]);
-    amanat.tools().kubectl(&command).await
+async fn run(tenant: &Tools, namespace: &str, command: &[&str]) -> Result<Output> {
+    tenant.kubectl(&[command, &["-n", namespace]].concat()).await
 }
 
 async fn metadata_changes(suite: Arc<Suite>) -> Result<()> {
-    let (amanat, namespace) = violating(&suite, "metadata").await?;
+    let (tenant, namespace) = violating(&suite, "metadata").await?;
     for object in ["deployment/api", "pod/one", "cronjob/nightly"] {
         let finalizers = |list: Value| json!({"metadata": {"finalizers": list}}).to_string();
         let (held, free) = (finalizers(json!(["e2e.example/held"])), finalizers(json!([])));
@@ -63,23 +63,23 @@ async fn metadata_changes(suite: Arc<Suite>) -> Result<()> {
             &["patch", object, "--type=merge", "-p", &held],
             &["patch", object, "--type=merge", "-p", &free],
         ] {
-            run(&amanat, &namespace, command).await?.ok().with_context(|| object.to_owned())?;
+            run(&tenant, &namespace, command).await?.ok().with_context(|| object.to_owned())?;
         }
     }
     // A template's metadata that no control reads makes no other template.
     let patch = json!({"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}}).to_string();
-    run(&amanat, &namespace, &["patch", "deployment/api", "--type=merge", "-p", &patch]).await?.ok().map(|_| ())
+    run(&tenant, &namespace, &["patch", "deployment/api", "--type=merge", "-p", &patch]).await?.ok().map(|_| ())
 }
 
 async fn an_image_change_is_judged(suite: Arc<Suite>) -> Result<()> {
-    let (amanat, namespace) = violating(&suite, "image").await?;
+    let (tenant, namespace) = violating(&suite, "image").await?;
     for (object, path) in [
         ("deployment/api", "spec.template.spec.containers[0].image"),
         ("pod/one", "spec.containers[0].image"),
         ("cronjob/nightly", "spec.jobTemplate.spec.template.spec.containers[0].image"),
     ] {
         let set =
-            async |image: &str| run(&amanat, &namespace, &["set", "image", object, &format!("app={image}")]).await;
+            async |image: &str| run(&tenant, &namespace, &["set", "image", object, &format!("app={image}")]).await;
         let line = format!("image/digest-pinned: {path} (container app): ");
         refused_by(set(NEWER).await?, "governed", &[&line, NEWER])?;
         set(IMAGE).await?.ok().with_context(|| format!("{object} gets a conforming image"))?;
@@ -88,33 +88,46 @@ async fn an_image_change_is_judged(suite: Arc<Suite>) -> Result<()> {
 }
 
 async fn scaling(suite: Arc<Suite>) -> Result<()> {
-    let (amanat, namespace) = violating(&suite, "scaling").await?;
-    for replicas in ["--replicas=1", "--replicas=3", "--replicas=0"] {
-        run(&amanat, &namespace, &["scale", "deployment/api", replicas]).await?.ok()?;
+    let (tenant, namespace) = violating(&suite, "scaling").await?;
+    let template = async || {
+        let get = ["get", "deployment", "api", "-o", "jsonpath={.spec.template}"];
+        run(&tenant, &namespace, &get).await?.ok()
+    };
+    let before = template().await?;
+    let patch = |spec: Value| json!({"spec": spec}).to_string();
+    for replicas in [1, 3, 0] {
+        run(&tenant, &namespace, &["scale", "deployment/api", &format!("--replicas={replicas}")]).await?.ok()?;
     }
-    let patch = json!({"spec": {"replicas": 1}}).to_string();
-    run(&amanat, &namespace, &["patch", "deployment/api", "--type=merge", "-p", &patch]).await?.ok()?;
-    let patch = json!({"spec": {"replicas": 0}}).to_string();
-    run(&amanat, &namespace, &["patch", "deployment/api", "--type=merge", "-p", &patch]).await?.ok()?;
-    let suspend = json!({"spec": {"suspend": true}}).to_string();
-    run(&amanat, &namespace, &["patch", "cronjob/nightly", "--type=merge", "-p", &suspend]).await?.ok().map(|_| ())
+    for replicas in [1, 0] {
+        let whole = patch(json!({"replicas": replicas}));
+        run(&tenant, &namespace, &["patch", "deployment/api", "--type=merge", "-p", &whole]).await?.ok()?;
+    }
+    // What is sent to the scale beside its replicas goes nowhere.
+    let smuggled =
+        patch(json!({"replicas": 1, "template": {"spec": {"containers": [{"name": "app", "image": NEWER}]}}}));
+    let scale = ["patch", "deployment/api", "--subresource=scale", "--type=merge", "-p", &smuggled];
+    run(&tenant, &namespace, &scale).await?.ok()?;
+    let after = template().await?;
+    ensure!(after == before, "it was {before}, it is {after}");
+    let suspend = patch(json!({"suspend": true}));
+    run(&tenant, &namespace, &["patch", "cronjob/nightly", "--type=merge", "-p", &suspend]).await?.ok().map(|_| ())
 }
 
 async fn deletes(suite: Arc<Suite>) -> Result<()> {
-    let (amanat, namespace) = violating(&suite, "deletes").await?;
+    let (tenant, namespace) = violating(&suite, "deletes").await?;
     let delete = ["delete", "deployment/api", "pod/one", "cronjob/nightly", "--timeout=60s"];
-    run(&amanat, &namespace, &delete).await?.ok()?;
+    run(&tenant, &namespace, &delete).await?.ok()?;
     until(SOON, "the Pods to be gone", async || {
-        let left = run(&amanat, &namespace, &["get", "pods", "-o", "name"]).await?.ok()?;
-        anyhow::ensure!(left.is_empty(), "{left}");
+        let left = run(&tenant, &namespace, &["get", "pods", "-o", "name"]).await?.ok()?;
+        ensure!(left.is_empty(), "{left}");
         Ok(())
     })
     .await
 }
 
 async fn statuses(suite: Arc<Suite>) -> Result<()> {
-    let (amanat, namespace) = violating(&suite, "status").await?;
+    let (tenant, namespace) = violating(&suite, "status").await?;
     let patch = json!({"status": {"message": "seen"}}).to_string();
     let command = ["patch", "pod/one", "--subresource=status", "--type=merge", "-p", &patch];
-    run(&amanat, &namespace, &command).await?.ok().map(|_| ())
+    run(&tenant, &namespace, &command).await?.ok().map(|_| ())
 }

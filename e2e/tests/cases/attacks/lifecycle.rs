@@ -9,7 +9,7 @@ use e2e::manifests::{IMAGE, deployment, patched, spec_with_image, workload};
 use e2e::waiting::until;
 use serde_json::{Value, json};
 
-use super::super::downgrade::tenant_of;
+use super::super::downgrade::{grant, tenant_of};
 use super::super::given;
 use super::super::says::{dry, refused_by};
 use super::UNPINNED;
@@ -47,18 +47,17 @@ async fn c26(suite: Arc<Suite>) -> Result<()> {
 async fn c30(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
     let namespace = given::built(&amanat, "c30").await?;
+    let tenant = grant(&amanat, &namespace).await?;
     let tools = amanat.tools();
     let run = async |command: &[&str]| tools.kubectl(&[command, &["-n", &namespace]].concat()).await?.ok();
     let held = json!({"metadata": {"finalizers": ["e2e.example/held"]}});
-    tools
-        .create(&patched(workload("Pod", &namespace, "one", &spec_with_image(IMAGE)), &held).to_string())
-        .await?
-        .ok()?;
+    let pod = patched(workload("Pod", &namespace, "one", &spec_with_image(IMAGE)), &held);
+    tenant.create(&pod.to_string()).await?.ok()?;
     let built = run(&["get", "networkpolicies", "-o", "jsonpath={.items[*].metadata.uid}"]).await?;
     ensure!(!built.is_empty(), "no NetworkPolicy was built");
 
-    tools.kubectl(&["delete", "namespace", &namespace, "--wait=false"]).await?.ok()?;
-    // The control plane tells how it went when it has been through what it deletes.
+    tenant.kubectl(&["delete", "namespace", &namespace, "--wait=false"]).await?.ok()?;
+    // The tenant's roles go with the rest. The control plane tells how it went when it has been through what it deletes.
     until(SOON, format!("the control plane to have begun with {namespace}"), async || {
         let text = tools.kubectl(&["get", "namespace", &namespace, "-o", "json"]).await?.ok()?;
         let object: Value = serde_json::from_str(&text)?;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::super::audit::annotation;
-use super::super::downgrade::tenant_of;
+use super::super::downgrade::{grant, tenant_of};
 use super::super::given;
 use super::super::hostile::{addresses, review, send};
 use super::super::says::{dry, refused_by, says};
@@ -255,9 +255,10 @@ async fn a12(suite: Arc<Suite>) -> Result<()> {
 async fn a13(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
     let namespace = amanat.cluster().namespace("a13", &[]).await?;
-    dry(&amanat.tools(), &cloud_workload(&namespace, "Restricted")).await?.ok()?;
+    let tenant = grant(&amanat, &namespace).await?;
+    dry(&tenant, &cloud_workload(&namespace, "Restricted")).await?.ok()?;
     // One that came after it has been carried out.
-    let later = amanat.declared("a13-later", "Restricted").await?;
+    let (_, later, tenant) = tenant_of(&suite, "a13-later").await?;
     let found: Value =
         serde_json::from_str(&amanat.tools().kubectl(&["get", "namespace", &namespace, "-o", "json"]).await?.ok()?)?;
     let labels = &found["metadata"]["labels"];
@@ -267,9 +268,9 @@ async fn a13(suite: Arc<Suite>) -> Result<()> {
     let left = left.ok()?;
     ensure!(left.is_empty(), "a dry run left {left}");
 
-    dry(&amanat.tools(), &deployment(&later, "api")).await?.ok()?;
+    dry(&tenant, &deployment(&later, "api")).await?.ok()?;
     let bad = workload("Deployment", &later, "api", &spec_with_image(UNPINNED));
-    refused_by(dry(&amanat.tools(), &bad).await?, "governed", &["image/digest-pinned"])?;
+    refused_by(dry(&tenant, &bad).await?, "governed", &["image/digest-pinned"])?;
     for configuration in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
         let get = ["get", configuration, "amanat", "-o", "jsonpath={.webhooks[*].sideEffects}"];
         let effects = amanat.tools().kubectl(&get).await?.ok()?;

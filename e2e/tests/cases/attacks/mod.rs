@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use e2e::amanat::Amanat;
-use e2e::attacks::{ATTACKS, GROUPS, Standing, page};
+use e2e::attacks::{ATTACKS, GROUPS, Standing, Who, page};
 use e2e::case::{Case, Suite};
 
 mod lifecycle;
@@ -42,6 +42,41 @@ fn of_an_attack(name: &str) -> bool {
         && letters.next() == Some('_')
 }
 
+/// What no user can try: the API servers of the tests would not ask about it.
+const NOBODYS: [&str; 3] =
+    ["a04_an_unknown_pod_subresource", "a06_older_versions_of_a_kind", "g58_names_and_users_that_steer_a_terminal"];
+
+/// Holds that the function of a case tries it as the user that the table names, as far as its text tells.
+fn tried_by(who: Who, case: &str) -> Result<()> {
+    let words: &[&str] = match who {
+        Who::Tenant => &["tenant", "controller"],
+        Who::NamespaceAdmin => &["tenant"],
+        Who::ClusterAdmin => &["cluster_admin(", "nearly-admins"],
+        Who::Administrator | Who::Stranger | Who::Circumstance => return Ok(()),
+    };
+    let named = format!("Case::new(\"{case}\", ");
+    let texts = sources()?;
+    let text = texts.iter().find(|text| text.contains(&named)).with_context(|| format!("no file has {named}"))?;
+    let function = text.split(&named).nth(1).and_then(|rest| rest.split(')').next()).unwrap_or_default();
+    let body = text.split(&format!("async fn {function}(")).nth(1).and_then(|rest| rest.split("\n}\n").next());
+    let body = body.with_context(|| format!("{case}: no function {function}"))?;
+    ensure!(words.iter().any(|word| body.contains(word)), "{case}: {function} isn't tried by a {who:?}");
+    Ok(())
+}
+
+/// The texts of all cases.
+fn sources() -> Result<Vec<String>> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")];
+    let mut texts = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() { folders.push(path) } else { texts.push(std::fs::read_to_string(path)?) }
+        }
+    }
+    Ok(texts)
+}
+
 /// No cluster is needed for it.
 async fn agree(_: Arc<Suite>) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -53,6 +88,12 @@ async fn agree(_: Arc<Suite>) -> Result<()> {
     let mut named = BTreeSet::new();
     for attack in ATTACKS {
         let what = format!("{}{:02}", attack.group, attack.number);
+        let words = |test: &str| test.split(['_', ' ']).any(|word| word == what);
+        let own: Vec<_> = attack.tests.iter().copied().filter(|test| words(test)).collect();
+        ensure!(own.is_empty() == attack.tests.is_empty(), "no test of {:?} is called {what}_…", attack.tests);
+        for case in own.into_iter().filter(|test| cases.contains(*test) && !NOBODYS.contains(test)) {
+            tried_by(attack.who, case)?;
+        }
         let nothing = matches!(attack.standing, Standing::Later(_));
         ensure!(attack.tests.is_empty() == nothing, "{what}: {:?} with {:?}", attack.standing, attack.tests);
         for test in attack.tests {

@@ -12,11 +12,14 @@ use e2e::tools::Tools;
 use e2e::waiting::until;
 use serde_json::{Map, Value, json};
 
-use super::super::downgrade::tenant_of;
+use super::super::downgrade::{cluster_admin, tenant_of};
 use super::super::says::{dry, refused_by, refused_by_policy, says};
 use super::UNPINNED;
 
 const HEALED: Duration = Duration::from_secs(30);
+
+/// The collector of the control plane learns of new kinds twice a minute.
+const COLLECTED: Duration = Duration::from_secs(90);
 
 /// Labels by which some cluster or some policy engine leaves a namespace alone.
 const EXEMPTING: [(&str, &str); 6] = [
@@ -115,6 +118,28 @@ async fn tied(tools: &Tools, namespace: &str) -> Result<Vec<Value>> {
     Ok(found["items"].as_array().context("a list has items")?.iter().map(object).collect())
 }
 
+/// The declaration gets an owner that never was, and isn't taken away by the collector of the control plane either.
+async fn declaration_is_not_collected(amanat: &Amanat, namespace: &str, tenant: &Tools, dangling: &str) -> Result<()> {
+    let mark = amanat.cluster().audit_mark()?;
+    let patch = |text| ["patch", "cw", "workload", "-n", namespace, "--type=merge", "-p", text];
+    tenant.kubectl(&patch(dangling)).await?.ok()?;
+    until(COLLECTED, "the collector to be refused", async || {
+        let events = amanat.cluster().audit_since(mark)?;
+        let refused = events.iter().find(|event| {
+            let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            text("/verb") == "delete"
+                && text("/objectRef/resource") == "cloudworkloads"
+                && text("/objectRef/namespace") == namespace
+                && text("/user/username").ends_with(":generic-garbage-collector")
+                && event["responseStatus"]["code"] == 403
+        });
+        ensure!(refused.is_some(), "it hasn't tried");
+        Ok(())
+    })
+    .await?;
+    tenant.kubectl(&patch(r#"{"metadata":{"ownerReferences":null}}"#)).await?.ok().map(|_| ())
+}
+
 async fn b19(suite: Arc<Suite>) -> Result<()> {
     let (amanat, namespace, tenant) = tenant_of(&suite, "b19").await?;
     amanat.wait_condition(&namespace, "Ready", "True").await?;
@@ -138,6 +163,14 @@ async fn b19(suite: Arc<Suite>) -> Result<()> {
             }
         }
     }
+    // An owner that never was would have what is built collected.
+    let never = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "never", "uid": "6a2e9d6c"});
+    let dangling = json!({"metadata": {"ownerReferences": [never]}}).to_string();
+    for object in before.iter().filter(|object| object["kind"] != "CloudWorkload") {
+        let [kind, name] = ["kind", "name"].map(|key| object[key].as_str().unwrap_or_default());
+        let patch = ["patch", kind, name, "-n", &namespace, "--type=merge", "-p", &dangling];
+        refused_by(tenant.kubectl(&patch).await?, "governed", &["is built and kept by Amanat"])?;
+    }
     println!("b19: {} patches were refused, {} were healed", counts[0], counts[1]);
     ensure!(counts[1] > 0, "nothing had to be healed");
     until(HEALED, "everything to be as it was", async || {
@@ -146,6 +179,10 @@ async fn b19(suite: Arc<Suite>) -> Result<()> {
         Ok(())
     })
     .await?;
+
+    declaration_is_not_collected(&amanat, &namespace, &tenant, &dangling).await?;
+    let now = tied(&admin, &namespace).await?;
+    ensure!(now == before, "it is {now:?}, it was {before:?}");
 
     let labels = labels_of(&amanat, &namespace).await?;
     let text = bare.to_string();
@@ -161,37 +198,55 @@ async fn b19(suite: Arc<Suite>) -> Result<()> {
 
 async fn b20(suite: Arc<Suite>) -> Result<()> {
     let (amanat, _, tenant) = tenant_of(&suite, "b20").await?;
+    let admin = cluster_admin(&amanat).await?;
     let label = format!("{CLASS_LABEL}=Open");
     for namespace in ["kube-system", "kube-public", NAMESPACE] {
         tenant.kubectl(&["label", "namespace", namespace, &label]).await?.forbidden()?;
-        let refusal = amanat.tools().kubectl(&["label", "namespace", namespace, &label]).await?.forbidden()?;
-        says(&refusal, &["only Amanat writes the class label"])?;
+        for tools in [&admin, &amanat.tools()] {
+            let refusal = tools.kubectl(&["label", "namespace", namespace, &label]).await?.forbidden()?;
+            says(&refusal, &["only Amanat writes the class label"])?;
+        }
     }
     // A declaration there governs nothing, and goes as freely as it came.
     const NAME: &str = "kube-public";
-    amanat.tools().apply(&cloud_workload(NAME, "Open").to_string()).await?.ok()?;
+    admin.apply(&cloud_workload(NAME, "Open").to_string()).await?.ok()?;
     let (_, message) = amanat.wait_condition(NAME, "Accepted", "False").await?;
     says(&message, &["the cluster's own namespaces are not governed"])?;
     let label = ["get", "namespace", NAME, "-o", "jsonpath={.metadata.labels.amanat\\.dev/data-class}"];
-    ensure!(amanat.tools().kubectl(&label).await?.ok()?.is_empty(), "{NAME} has a class");
-    amanat.tools().kubectl(&["delete", "cloudworkload", "workload", "-n", NAME]).await?.ok().map(|_| ())
+    ensure!(admin.kubectl(&label).await?.ok()?.is_empty(), "{NAME} has a class");
+    admin.kubectl(&["delete", "cloudworkload", "workload", "-n", NAME]).await?.ok().map(|_| ())
 }
 
-async fn declared_with(amanat: &Amanat, prefix: &str, labels: &[(&str, &str)]) -> Result<()> {
+/// What somebody declares in a namespace with these labels is judged there, whoever brings it.
+async fn declared_with(amanat: &Amanat, admin: &Tools, prefix: &str, labels: &[(&str, &str)]) -> Result<()> {
     let namespace = amanat.cluster().namespace(prefix, labels).await?;
-    amanat.declare(&cloud_workload(&namespace, "Restricted")).await?;
-    judged(&amanat.tools(), &namespace).await
+    admin.apply(&cloud_workload(&namespace, "Restricted").to_string()).await?.ok()?;
+    amanat.wait_class(&namespace, "Restricted").await?;
+    judged(admin, &namespace).await
 }
 
 async fn b21(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
-    declared_with(&amanat, "b21", &EXEMPTING).await
+    let admin = cluster_admin(&amanat).await?;
+    let exempting: Map<String, Value> =
+        EXEMPTING.into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect();
+    let namespace = |name: &str, labels: &Map<String, Value>| {
+        let metadata = json!({"name": name, "labels": labels});
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    };
+    dry(&admin, &namespace("b21-by-admin", &exempting)).await?.ok()?;
+    let mut classed = exempting.clone();
+    classed.insert(CLASS_LABEL.to_owned(), json!("Open"));
+    let refused = dry(&admin, &namespace("b21-by-admin", &classed)).await?;
+    refused_by_policy(refused, "amanat-class-label", &["only Amanat writes the class label"])?;
+    declared_with(&amanat, &admin, "b21", &EXEMPTING).await
 }
 
 async fn b22(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
+    let admin = cluster_admin(&amanat).await?;
     for prefix in ["kube-system", "kube-node-lease", "kube-", "amanat-system", "default"] {
-        declared_with(&amanat, prefix.trim_end_matches('-'), &[]).await?;
+        declared_with(&amanat, &admin, prefix.trim_end_matches('-'), &[]).await?;
     }
     Ok(())
 }

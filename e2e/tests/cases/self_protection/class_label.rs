@@ -90,7 +90,8 @@ async fn webhook_alone(suite: Arc<Suite>) -> Result<()> {
             Ok(())
         })
         .await?;
-        downgrade::label_stays(&amanat, &namespace, |output, key| {
+        let tenant = downgrade::grant(&amanat, &namespace).await?;
+        downgrade::label_stays(&amanat, &namespace, &tenant, |output, key| {
             refused_by(output, "namespaces", &["placement/", key, "; fix: "])
         })
         .await?;

@@ -48,6 +48,7 @@ pub(super) fn guarded_objects() -> Vec<Guarded> {
         of(
             "poddisruptionbudgets",
             object("policy/v1", "PodDisruptionBudget", "amanat", patched(budget, &within)),
+            // Where the replicas are no Pods, there is none: see [`super::budget`].
             false,
         ),
         of("clusterroles", object(&format!("{RBAC}/v1"), "ClusterRole", "amanat-anchor", json!({"rules": []})), true),
