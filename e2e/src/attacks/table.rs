@@ -284,13 +284,14 @@ pub const ATTACKS: &[Attack] = &[
     attack(
         'f',
         47,
-        "Garbage, slow and oversized requests, floods of HTTP/2 and of large bodies, and objects that can't be read",
+        "Garbage, slow and oversized requests, floods of HTTP/2 and of large bodies, and objects that can't be read or have too many parts",
         Who::Stranger,
         &[
             "f47_bodies_that_are_no_review",
             "f47_slow_clients",
             "f47_objects_that_cannot_be_read",
             "f47_floods_of_http_2_and_of_large_bodies",
+            "f47_objects_of_many_small_parts",
             "hostile bytes: ten thousand damaged requests, and none is allowed",
         ],
         Partly(

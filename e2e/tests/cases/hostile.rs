@@ -373,7 +373,12 @@ pub(crate) async fn send(address: &str, path: &str, review: &Value) -> Result<(u
     post(address, path, &[("content-type", "application/json")], net::whole(review.to_string())).await
 }
 
-async fn post(address: &str, path: &str, headers: &[(&str, &str)], body: net::Body) -> Result<(u16, String)> {
+pub(crate) async fn post(
+    address: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: net::Body,
+) -> Result<(u16, String)> {
     let mut request = Request::post(path).header("host", address);
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use e2e::case::{Case, Suite};
 use e2e::net;
 use futures::future::try_join_all;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::super::given;
-use super::super::hostile::{addresses, serves};
+use super::super::hostile::{addresses, post, serves};
 
 const SOON: Duration = Duration::from_secs(30);
 /// How long a connection of a flood may be kept.
@@ -25,6 +26,11 @@ const LARGE: usize = 7 * 1_024 * 1_024;
 /// The most memory, in MiB, that may be resident meanwhile: what is resident anyhow, and twice what bodies may take at a
 /// time. All of them at a time would take more than a GiB.
 const MEMORY: u64 = 256 + 2 * 128;
+/// Requests of many small parts at a time.
+const PARTS_AT_A_TIME: usize = 16;
+/// The most memory, in MiB, that may be resident meanwhile: what is resident anyhow, each body, and what may be read at
+/// a time. Read without a bound, a single one takes more.
+const MEMORY_OF_PARTS: u64 = 32 + 7 * PARTS_AT_A_TIME as u64 + 64 + 32;
 /// TLS content types.
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
@@ -32,6 +38,7 @@ const HANDSHAKE: u8 = 22;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("f47_floods_of_http_2_and_of_large_bodies", f47).alone(),
+        Case::new("f47_objects_of_many_small_parts", small_parts).alone(),
         Case::new("f52_old_versions_and_weak_suites_of_tls", f52),
     ]
 }
@@ -78,6 +85,82 @@ async fn f47(suite: Arc<Suite>) -> Result<()> {
         ensure!(peak <= MEMORY, "{what}: {peak} MiB were resident, more than {MEMORY}");
     }
     serves(&amanat, &namespace).await
+}
+
+/// A text of three bytes may become a structure of kilobytes.
+async fn small_parts(suite: Arc<Suite>) -> Result<()> {
+    let amanat = suite.amanat().await?;
+    let namespace = given::built(&amanat, "f47-parts").await?;
+    let (address, process) = {
+        let installation = amanat.installation().await;
+        let operator = &installation.replicas.first().context("there is no replica")?.operator;
+        (operator.webhook_address(), operator.process()?)
+    };
+    let pod = ("", "Pod", "pods");
+    let deployment = ("apps", "Deployment", "deployments");
+    let baseline = ("amanat.dev", "SecurityBaseline", "securitybaselines");
+    let governed = "/validate/governed";
+    // The path, the kind, an object with a place for the parts, and a part.
+    let table = [
+        (
+            governed,
+            deployment,
+            r#"{"spec":{"template":{"spec":{"containers":[{"name":"a","env":[PARTS]}]}}}}"#,
+            r#"{"name":"a"}"#,
+        ),
+        (governed, deployment, r#"{"spec":{"template":{"spec":{"containers":[PARTS]}}}}"#, "{}"),
+        (governed, pod, r#"{"spec":{"containers":[PARTS]}}"#, "{}"),
+        (governed, pod, r#"{"spec":{"containers":[{"name":"a"}],"volumes":[PARTS]}}"#, "{}"),
+        (governed, pod, r#"{"metadata":{"ownerReferences":[PARTS]},"spec":{"containers":[{"name":"a"}]}}"#, "{}"),
+        ("/mutate/supply", pod, r#"{"spec":{"containers":[PARTS]}}"#, "{}"),
+        (
+            "/validate/registry",
+            baseline,
+            r#"{"metadata":{"name":"a"},"spec":{"title":"a","version":"1","controls":[{"id":"a/b","params":{"a":[PARTS]}}]}}"#,
+            r#"{"a":1}"#,
+        ),
+        (
+            "/validate/registry",
+            baseline,
+            r#"{"metadata":{"name":"a","managedFields":[{"fieldsV1":{"a":[PARTS]}}]},"spec":{"title":"a","version":"1"}}"#,
+            r#"{"a":1}"#,
+        ),
+        (
+            "/validate/registry",
+            baseline,
+            r#"{"metadata":{"name":"a"},"spec":{"title":"a","version":"1","classes":[PARTS]}}"#,
+            r#"{"name":"A","level":"L"}"#,
+        ),
+    ];
+    process.forget_peak()?;
+    for (path, kind, object, part) in table {
+        // Of all that are read, and of one at a time that fills a body.
+        for parts in [4_000, LARGE / (part.len() + 1) - 1_000] {
+            let body = Bytes::from(reviewed(kind, &namespace, &object.replace("PARTS", &vec![part; parts].join(","))));
+            let json = [("content-type", "application/json")];
+            let all = (0..PARTS_AT_A_TIME).map(|_| post(&address, path, &json, net::whole(body.clone())));
+            for (status, text) in try_join_all(all).await? {
+                // What supplies doesn't judge.
+                let read = path.starts_with("/mutate") && parts == 4_000;
+                let refused = status == 503 || status == 200 && (read || text.contains("\"allowed\":false"));
+                ensure!(refused, "{path}, {parts} of {part}: {status} {text}");
+            }
+            let peak = process.memory()?.peak / 1_024;
+            println!("f47: {PARTS_AT_A_TIME} of {parts} parts {part} at {path}: at most {peak} MiB until now");
+            ensure!(peak <= MEMORY_OF_PARTS, "{path}, {part}: {peak} MiB were resident, more than {MEMORY_OF_PARTS}");
+        }
+    }
+    serves(&amanat, &namespace).await
+}
+
+/// A review of the creation of an object of that text.
+fn reviewed((group, kind, resource): (&str, &str, &str), namespace: &str, object: &str) -> String {
+    let request = json!({"uid": "f47", "operation": "CREATE", "namespace": namespace, "name": "a",
+        "kind": {"group": group, "version": "v1", "kind": kind},
+        "resource": {"group": group, "version": "v1", "resource": resource},
+        "userInfo": {"username": "stranger"}, "object": "OBJECT"});
+    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
+    review.to_string().replace("\"OBJECT\"", object)
 }
 
 /// The preface of HTTP/2, and streams that are opened and reset at once.
