@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::entry::Entry;
 use crate::control::{Kind, WORKLOADS};
 
 /// Bytes that one object in a text may become: a volume, a container with what is found in it, a control's terms.
@@ -20,20 +21,25 @@ const SMALL_STRUCTURE: usize = 768;
 const ITEM: usize = 128;
 /// Bytes that one object of a request may become: a Deployment with six thousand variables stays below.
 const OBJECT: usize = 24 * 1_024 * 1_024;
-/// What all requests may take at a time, in KiB.
-const ALL: u32 = 64 * 1_024;
+/// What all requests of one room may take at a time, in KiB.
+const ALL: u32 = 48 * 1_024;
 /// What one request takes of it at most, in KiB: two objects.
 const MOST: usize = 2 * OBJECT / 1_024;
 
 /// How long a request waits for its turn. In the order in which they came, so that large ones keep nobody out.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Limits what is read at a time.
-pub(super) struct Room(Arc<Semaphore>);
+/// Limits what is read at a time. Entries that fail open have a room of their own: what is done in namespaces that
+/// nobody governs, and waits for the API server there, keeps nobody out of governed ones.
+pub(super) struct Rooms {
+    closed: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+}
 
-impl Default for Room {
+impl Default for Rooms {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(usize::try_from(ALL).unwrap_or(usize::MAX))))
+        let room = || Arc::new(Semaphore::new(usize::try_from(ALL).unwrap_or(usize::MAX)));
+        Self { closed: room(), open: room() }
     }
 }
 
@@ -44,12 +50,13 @@ pub(super) struct Taken {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Room {
+impl Rooms {
     /// Takes as much as what is read from a body may need; none when there isn't as much left in time.
-    pub(super) async fn take(&self, body: &[u8]) -> Option<Taken> {
+    pub(super) async fn take(&self, entry: Entry, body: &[u8]) -> Option<Taken> {
+        let room = if entry.fails_closed() { &self.closed } else { &self.open };
         let cost = cost(body, STRUCTURE);
         let kib = u32::try_from(cost.div_ceil(1_024).min(MOST)).unwrap_or(ALL);
-        let permit = Arc::clone(&self.0).acquire_many_owned(kib);
+        let permit = Arc::clone(room).acquire_many_owned(kib);
         let permit = tokio::time::timeout(PATIENCE, permit).await.ok()?.ok()?;
         Some(Taken { is_for_all: cost <= OBJECT, _permit: permit })
     }
@@ -159,17 +166,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn room_is_taken_waited_for_and_given_back() {
-        let room = Room::default();
+        let rooms = Rooms::default();
+        let take = |body| rooms.take(Entry::Governed, body);
         let usual = br#"{"request":{"object":{"spec":{"containers":[{}]}}}}"#;
         let large = "{},".repeat(5_000).into_bytes();
         let endless = "{},".repeat(2_000_000).into_bytes();
         let mut held = Vec::new();
-        for _ in 0..3 {
-            held.push(room.take(&large).await.unwrap());
+        for _ in 0..2 {
+            held.push(take(&large).await.unwrap());
         }
-        assert!(room.take(&large).await.is_none() && room.take(&endless).await.is_none());
-        assert!(room.take(usual).await.is_some());
-        let (waited, ()) = tokio::join!(room.take(&endless), async { held.clear() });
+        assert!(take(&large).await.is_none() && take(&endless).await.is_none());
+        assert!(take(usual).await.is_some());
+        for entry in Entry::VALIDATING.into_iter().chain(Entry::MUTATING) {
+            assert_eq!(rooms.take(entry, &large).await.is_some(), !entry.fails_closed(), "{entry}");
+        }
+        let (waited, ()) = tokio::join!(take(&endless), async { held.clear() });
         assert!(waited.is_some(), "however much it is, it is answered");
     }
 }

@@ -47,7 +47,7 @@ async fn review(state: Arc<AdmissionState>, entry: Option<Entry>, http: HttpRequ
         Ok(body) => body,
         Err(turned) => return reject(&state, entry, turned.status(), turned.category(), &turned.to_string()),
     };
-    let Some(room) = state.room.take(&body).await else {
+    let Some(room) = state.rooms.take(entry, &body).await else {
         let full = Turned::Full;
         return reject(&state, entry, full.status(), full.category(), &full.to_string());
     };

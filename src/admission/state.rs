@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::gate::Gate;
 use super::metrics::Metrics;
-use super::room::Room;
+use super::room::Rooms;
 use crate::cluster::{Clock, Index, LiveLookup, Settings};
 
 /// What every request is answered from.
@@ -15,7 +15,7 @@ pub struct AdmissionState {
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gate: Gate,
-    pub(super) room: Room,
+    pub(super) rooms: Rooms,
 }
 
 impl AdmissionState {
@@ -27,6 +27,6 @@ impl AdmissionState {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { index, lookup, settings, metrics, clock, gate: Gate::default(), room: Room::default() }
+        Self { index, lookup, settings, metrics, clock, gate: Gate::default(), rooms: Rooms::default() }
     }
 }
