@@ -21,6 +21,7 @@ use super::exits::PASSING_POD_SUBRESOURCES;
 use crate::api::{DATA_CLASS_LABEL, GROUP, VERSION};
 use crate::catalogue;
 use crate::control::{Control, Kind, Operation, POD_SECURITY_MODES, POD_SECURITY_PREFIX};
+use crate::engine::Engines;
 
 /// Name of both configurations.
 pub const NAME: &str = "amanat";
@@ -81,6 +82,8 @@ pub struct Options<'a> {
     pub anchor_name: &'a str,
     /// The ClusterRole's uid.
     pub anchor_uid: &'a str,
+    /// What decides, once a baseline is in force.
+    pub engines: Option<&'a Engines>,
 }
 
 /// The configuration of the entries that judge, as it should be.
@@ -110,7 +113,7 @@ fn webhook(entry: Entry, options: &Options<'_>) -> ValidatingWebhook {
         admission_review_versions: vec!["v1".to_owned()],
         client_config: options.endpoint.client_config(entry, options.ca_bundle),
         failure_policy: Some(if entry.fails_closed() { "Fail" } else { "Ignore" }.to_owned()),
-        match_conditions: Some(match_conditions(entry)),
+        match_conditions: Some(match_conditions(entry, options.engines)),
         match_policy: Some("Equivalent".to_owned()),
         namespace_selector: Some(namespace_selector(entry, options.system_namespaces)),
         object_selector: Some(LabelSelector::default()),
@@ -197,7 +200,7 @@ fn namespace_selector(entry: Entry, system_namespaces: &BTreeSet<String>) -> Lab
 
 /// What needs no call. A condition that can't be evaluated counts as a failure of the webhook, so none reads a field
 /// that may be absent without asking for it first.
-fn match_conditions(entry: Entry) -> Vec<MatchCondition> {
+fn match_conditions(entry: Entry, engines: Option<&Engines>) -> Vec<MatchCondition> {
     let mut conditions =
         vec![condition("not-the-api-server", "request.userInfo.username != 'system:apiserver'".to_owned())];
     match entry {
@@ -224,7 +227,7 @@ fn match_conditions(entry: Entry) -> Vec<MatchCondition> {
             );
             conditions.push(condition("class-or-pod-security-label-differs", expression));
         }
-        Entry::Supply | Entry::SupplyUndeclared => conditions.push(mutating::may_miss()),
+        Entry::Supply | Entry::SupplyUndeclared => conditions.push(mutating::may_miss(engines)),
         Entry::Declarations | Entry::Registry => {}
     }
     conditions
@@ -255,6 +258,7 @@ mod tests {
             ca_bundle: b"CA",
             anchor_name: "amanat-anchor",
             anchor_uid: "0-1",
+            engines: None,
         })
     }
 

@@ -20,6 +20,9 @@ pub struct Supply {
     /// A CEL expression over `object`, a Pod: true when `fill` may have something to do. In doubt it is true: a call too
     /// many costs time, one too few a refusal.
     pub missing: &'static str,
+    /// A parameter that makes the control demand more where a class sets it, and the expression for that: where none
+    /// does, a Pod that lacks it lacks nothing, and isn't called about.
+    pub missing_where: Option<(&'static str, &'static str)>,
 }
 
 /// What a supply may look at beside the Pod.

@@ -123,6 +123,12 @@ impl Engine {
         beside.unwrap_or_else(|| self.effect(rank, control))
     }
 
+    /// Whether a control has a parameter in some class in which it is switched on.
+    pub(super) fn sets(&self, control: &str, parameter: &str) -> bool {
+        let mut params = (0..self.classes.len()).filter_map(|rank| self.params(rank, control));
+        params.any(|params| params.get(parameter).is_some())
+    }
+
     /// The parameters of a control in a class, when it is switched on there.
     pub fn params(&self, rank: usize, control: &str) -> Option<&Params> {
         let mut entries = self.classes.get(rank)?.by_kind.iter().flat_map(|(_, entries)| entries);

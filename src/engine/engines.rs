@@ -30,6 +30,12 @@ impl Engines {
         Self { default: Arc::new(Engine::compile(default)), by_jurisdiction }
     }
 
+    /// Whether a control has a parameter in some class, in any jurisdiction.
+    pub fn sets(&self, control: &str, parameter: &str) -> bool {
+        let mut engines = [&self.default].into_iter().chain(self.by_jurisdiction.values());
+        engines.any(|engine| engine.sets(control, parameter))
+    }
+
     /// The engine without overlays.
     pub fn default_engine(&self) -> &Arc<Engine> {
         &self.default

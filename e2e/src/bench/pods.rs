@@ -45,8 +45,6 @@ pub(super) fn complete(made: &Value) -> Result<Value> {
     let mut spec = made.get("spec").cloned().context("the Pod that was made has no spec")?;
     if let Some(spec) = spec.as_object_mut() {
         spec.remove("nodeName");
-        // No condition can know that the baseline here says no regions: without one, a supply would be asked for.
-        spec.insert("nodeSelector".to_owned(), json!({"topology.kubernetes.io/region": "islamabad"}));
     }
     let of_metadata = |key: &str| made.pointer(&format!("/metadata/{key}")).cloned().unwrap_or_else(|| json!({}));
     let metadata = json!({"name": NAME, "labels": of_metadata("labels"), "annotations": of_metadata("annotations")});

@@ -16,7 +16,7 @@ use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
-use super::given;
+use super::given::{self, BASELINE};
 use super::says::{dry, refused_by, says};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -53,26 +53,26 @@ async fn bare_and_complete(suite: Arc<Suite>) -> Result<()> {
     let labels = made.pointer("/metadata/labels").context("no labels")?;
     let mut spec = made.get("spec").cloned().context("no spec")?;
     spec.as_object_mut().context("no spec")?.remove("nodeName");
-    let mut complete = patched(workload("Pod", &namespace, "p", &spec), &json!({"metadata": {"labels": labels}}));
-    let region = json!({"key": REGION, "operator": "In", "values": ["islamabad"]});
-    let expressions = complete.pointer_mut(&format!("{TERMS}/0/matchExpressions")).and_then(Value::as_array_mut);
-    expressions.context("no expressions")?.push(region);
+    let complete = patched(workload("Pod", &namespace, "p", &spec), &json!({"metadata": {"labels": labels}}));
     let mut unlabelled = complete.clone();
     let labels = unlabelled.pointer_mut("/metadata/labels").and_then(Value::as_object_mut);
     labels.context("no labels")?.remove(CLASS_LABEL);
     let with = |changes: &Value| patched(complete.clone(), &json!({ "spec": changes }));
+    let placed_by = |selector: Value| with(&json!({"affinity": null, "nodeSelector": selector}));
+    let in_a_region = placed_by(json!({label: country, REGION: "islamabad"}));
+    let in_no_region = placed_by(json!({label: country}));
     // As `kubectl get` shows it of a Pod that was made elsewhere.
     let token = json!({"sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}}]});
     let copied = json!([{"name": "kube-api-access-x", "projected": token}]);
     let table = [
         (with(&json!({})), "complete", false),
-        (with(&json!({"affinity": null, "nodeSelector": {label: country, REGION: "islamabad"}})), "by-selector", false),
+        (in_a_region.clone(), "in-a-region", false),
         (unlabelled, "unlabelled", true),
         (with(&json!({"securityContext": {"seccompProfile": null}})), "unconfined", true),
         (with(&json!({"automountServiceAccountToken": null})), "with-a-token", true),
         (with(&json!({ "volumes": copied })), "with-a-copied-token", true),
         (with(&json!({"affinity": null})), "unplaced", true),
-        (with(&json!({"affinity": null, "nodeSelector": {label: country}})), "in-no-region", true),
+        (in_no_region.clone(), "in-no-region", false),
         (with(&json!({"tolerations": null})), "intolerant", true),
     ];
     for (pod, name, expected) in table {
@@ -82,7 +82,32 @@ async fn bare_and_complete(suite: Arc<Suite>) -> Result<()> {
         let asked = supplied(cluster, mark, &namespace).await?;
         ensure!(asked == expected, "{name}: whether anybody was asked to supply it is {asked}");
     }
+
+    say_regions(&amanat).await?;
+    until(SOON, "a Pod in no region to be called about", async || {
+        let mark = cluster.audit_mark()?;
+        let made = dry(&tools, &in_no_region).await?.ok()?;
+        ensure!(supplied(cluster, mark, &namespace).await?, "nobody was asked to supply it: {made}");
+        Ok(())
+    })
+    .await?;
+    let mark = cluster.audit_mark()?;
+    dry(&tools, &in_a_region).await?.ok()?;
+    ensure!(!supplied(cluster, mark, &namespace).await?, "a Pod that says its region was called about");
     Ok(())
+}
+
+/// Lets the baseline demand a region.
+async fn say_regions(amanat: &Amanat) -> Result<()> {
+    let tools = amanat.tools();
+    let baseline = tools.kubectl(&["get", "securitybaseline", BASELINE, "-o", "json"]).await?.ok()?;
+    let baseline: Value = serde_json::from_str(&baseline)?;
+    let mut controls = baseline.pointer("/spec/controls").and_then(Value::as_array).into_iter().flatten();
+    let place = controls.position(|control| control.get("id") == Some(&json!(CONTROL))).context("no such control")?;
+    let regions =
+        json!([{"op": "add", "path": format!("/spec/controls/{place}/params/regions"), "value": ["islamabad"]}]);
+    let patch = ["patch", "securitybaseline", BASELINE, "--type=json", "-p", &regions.to_string()];
+    tools.kubectl(&patch).await?.ok().map(drop)
 }
 
 /// Whether the API server asked for a supply when it made a Pod since the mark, as its audit log has it.

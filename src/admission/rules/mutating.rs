@@ -9,6 +9,7 @@ use super::{Options, condition, metadata, webhook};
 use crate::admission::entry::Entry;
 use crate::catalogue;
 use crate::control::{Kind, Operation};
+use crate::engine::Engines;
 
 /// The configuration as it should be.
 pub fn mutating_configuration(options: &Options<'_>) -> MutatingWebhookConfiguration {
@@ -46,10 +47,17 @@ pub(super) fn rules() -> Vec<RuleWithOperations> {
     }]
 }
 
-/// True when some supply may have something to do. A Pod that has everything costs one call, the judging one.
-pub(super) fn may_miss() -> MatchCondition {
-    let supplies = catalogue::ALL.iter().filter_map(|control| control.supply);
-    let missing: Vec<String> = supplies.map(|supply| format!("({})", supply.missing)).collect();
+/// True when some supply may have something to do by the baselines in force. A Pod that has everything costs one call,
+/// the judging one.
+pub(super) fn may_miss(engines: Option<&Engines>) -> MatchCondition {
+    let supplies = catalogue::ALL.iter().filter_map(|control| control.supply.map(|supply| (control.id, supply)));
+    let missing = supplies.flat_map(|(control, supply)| {
+        // Where no baseline is in force, nobody knows.
+        let sets = |parameter: &str| engines.is_none_or(|engines| engines.sets(control, parameter));
+        let more = supply.missing_where.filter(|(parameter, _)| sets(parameter)).map(|(_, missing)| missing);
+        [Some(supply.missing), more].into_iter().flatten()
+    });
+    let missing: Vec<String> = missing.map(|missing| format!("({missing})")).collect();
     let expression = if missing.is_empty() { "false".to_owned() } else { missing.join(" || ") };
     condition("may-lack-something", expression)
 }
@@ -58,6 +66,8 @@ pub(super) fn may_miss() -> MatchCondition {
 mod tests {
     use super::super::tests::options;
     use super::*;
+    use crate::baseline::{Effective, Mode, shipped};
+    use serde_json::json;
 
     #[test]
     fn supply_undeclared_stands_before_supply_and_both_match_the_same() {
@@ -71,6 +81,28 @@ mod tests {
             (undeclared.failure_policy.as_deref(), supply.failure_policy.as_deref()),
             (Some("Ignore"), Some("Fail"))
         );
+    }
+
+    #[test]
+    fn what_only_some_baselines_demand_is_asked_for_where_one_does() {
+        let of = |changes: serde_json::Value| {
+            let mut spec = serde_json::to_value(shipped().unwrap().spec).unwrap();
+            for control in spec["controls"].as_array_mut().unwrap() {
+                let id = control["id"].as_str().unwrap().to_owned();
+                for (param, value) in changes[&id].as_object().into_iter().flatten() {
+                    control["params"][param] = value.clone();
+                }
+            }
+            let spec = serde_json::from_value(spec).unwrap();
+            Engines::compile(&Effective::resolve("test", &spec, Mode::Cluster).unwrap(), &[])
+        };
+        let registries = || json!({"image/approved-registries": {"registries": ["registry.example.gov.pk"]}});
+        let mut regions = registries();
+        regions["residency/in-country-scheduling"] = json!({"regions": ["islamabad"]});
+        let asks = |engines: Option<&Engines>| may_miss(engines).expression.contains("topology.kubernetes.io/region");
+        assert!(!asks(Some(&of(registries()))), "the shipped baseline says none");
+        assert!(asks(Some(&of(regions))));
+        assert!(asks(None), "nobody knows what a baseline will say");
     }
 
     #[test]

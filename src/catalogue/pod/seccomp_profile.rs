@@ -73,6 +73,7 @@ crate::control! {
         fill,
         missing: "!(has(object.spec.securityContext) && has(object.spec.securityContext.seccompProfile)) && \
                   !(has(object.spec.os) && object.spec.os.name == 'windows')",
+        missing_where: None,
     }
 }
 

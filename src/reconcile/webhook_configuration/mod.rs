@@ -43,12 +43,14 @@ pub async fn reconcile(reconciler: &Reconciler) -> Result<Option<Duration>, Appl
         reconciler.events.stands(ValidatingWebhookConfiguration::KIND, false);
         return Ok(Some(REGULARLY));
     };
+    let world = reconciler.index.world();
     let options = Options {
         system_namespaces: &settings.system_namespaces,
         endpoint: &endpoint(settings),
         ca_bundle: &ca_bundle,
         anchor_name: &settings.anchor,
         anchor_uid: &uid,
+        engines: world.engines.as_deref(),
     };
     // Neither waits for the other: what keeps one from being healed would leave the other weakened.
     let (supplying, judging) = (rules::mutating_configuration(&options), rules::webhook_configuration(&options));
@@ -183,6 +185,7 @@ mod tests {
             ca_bundle: b"ca",
             anchor_name: "amanat-anchor",
             anchor_uid,
+            engines: None,
         })
     }
 
@@ -316,6 +319,7 @@ mod tests {
             ca_bundle: b"ca",
             anchor_name: &settings.anchor,
             anchor_uid: "u",
+            engines: None,
         })
     }
 

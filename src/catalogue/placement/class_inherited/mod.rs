@@ -146,6 +146,7 @@ crate::control! {
     } supplying Supply {
         fill,
         missing: "!(has(object.metadata.labels) && 'amanat.dev/data-class' in object.metadata.labels)",
+        missing_where: None,
     }
 }
 

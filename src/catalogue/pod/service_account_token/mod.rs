@@ -124,6 +124,7 @@ crate::control! {
         fill: supply::fill,
         missing: "!has(object.spec.automountServiceAccountToken) || (!object.spec.automountServiceAccountToken && \
                   has(object.spec.volumes) && object.spec.volumes.exists(v, v.name.startsWith('kube-api-access-')))",
+        missing_where: None,
     }
 }
 

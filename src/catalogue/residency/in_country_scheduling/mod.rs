@@ -152,7 +152,11 @@ crate::control! {
             },
         ],
         check: Check::Case(check),
-    } supplying Supply { fill: supply::fill, missing: supply::MISSING }
+    } supplying Supply {
+        fill: supply::fill,
+        missing: supply::MISSING,
+        missing_where: Some((demand::REGIONS, supply::MISSING_REGION)),
+    }
 }
 
 fn check(case: &Case<'_>, params: &Params, sink: &mut Sink) {

@@ -26,17 +26,27 @@ macro_rules! cel_names {
     };
 }
 
-/// A Pod lacks the toleration when it names no taint of a class, and the affinity when it doesn't name both labels: no
-/// condition can know whether the baseline says regions. To a DaemonSet's Pods nothing is supplied.
+/// True of the Pod of a DaemonSet: to those nothing is supplied.
+macro_rules! cel_of_daemon_set {
+    () => {
+        "(has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(owner, \
+         owner.kind == 'DaemonSet' && has(owner.controller) && owner.controller))"
+    };
+}
+
+/// A Pod lacks the toleration when it names no taint of a class, and the affinity when it doesn't name the jurisdiction.
 pub(super) const MISSING: &str = concat!(
-    "!(has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(owner, owner.kind == 'DaemonSet' && \
-     has(owner.controller) && owner.controller)) && (!(has(object.spec.tolerations) && \
-     object.spec.tolerations.exists(toleration, has(toleration.key) && toleration.key == 'amanat.dev/data-class')) || !(",
+    "!",
+    cel_of_daemon_set!(),
+    " && (!(has(object.spec.tolerations) && object.spec.tolerations.exists(toleration, \
+     has(toleration.key) && toleration.key == 'amanat.dev/data-class')) || !",
     cel_names!("node-restriction.kubernetes.io/amanat-jurisdiction"),
-    " && ",
-    cel_names!("topology.kubernetes.io/region"),
-    "))"
+    ")"
 );
+
+/// The same of the region.
+pub(super) const MISSING_REGION: &str =
+    concat!("!", cel_of_daemon_set!(), " && !", cel_names!("topology.kubernetes.io/region"));
 
 pub(super) fn fill(supplying: &Supplying<'_>, params: &Params, draft: &mut Draft<'_>) {
     let Some(demands) = demands(params).filter(|_| !draft.of_daemon_set) else { return };
