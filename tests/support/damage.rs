@@ -272,13 +272,19 @@ fn deep(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec
     let objects = ["/request/object", "/request/object/metadata/labels", "/request/uid", "/kind", "/request", ""];
     let lists = ["/request/object/spec", "/request/object/metadata", "/request/userInfo", "/request/operation"];
     let pointer = if open == "[" && random.below(2) == 0 { random.of(&lists) } else { random.of(&objects) };
+    // A Service of which nothing is known asks for nothing.
+    let asks_nothing = pointer == "/request/object" && open != "[" && review["request"]["kind"]["kind"] == "Service";
     set(&mut review, pointer, json!("DEEP"));
     let levels = random.of(&[130, 1_000, 20_000, 100_000]);
     let unclosed = random.below(4) == 0;
     let middle = if open == "[" { "" } else { "1" };
     let end = if unclosed { String::new() } else { close.repeat(levels) };
     let bomb = format!("{}{middle}{end}", open.repeat(levels));
-    let oracle = if unclosed { Oracle::NoReview } else { Oracle::NotAllowed };
+    let oracle = match (unclosed, asks_nothing) {
+        (true, _) => Oracle::NoReview,
+        (false, true) => Oracle::Answered,
+        (false, false) => Oracle::NotAllowed,
+    };
     ("nested deeply", review.to_string().replace("\"DEEP\"", &bomb).into_bytes(), oracle)
 }
 

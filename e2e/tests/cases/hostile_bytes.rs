@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use e2e::amanat::Amanat;
+use e2e::amanat::{Amanat, CLASS_LABEL};
 use e2e::case::{Case, Suite};
 use e2e::manifests::{self, patched};
 use e2e::net;
@@ -36,8 +36,8 @@ const AT_A_TIME: usize = 16;
 /// How long an answer may take, the connection and a body of seven mebibytes included.
 const ANSWER: Duration = Duration::from_secs(60);
 /// The most memory, in MiB, that may ever be resident meanwhile: what is resident anyhow, a body of seven mebibytes for
-/// each that asks at a time, and as much again for what is read from it.
-const MEMORY: u64 = 256 + 2 * 7 * AT_A_TIME as u64;
+/// each that asks at a time, what may be read at a time, and what the allocator keeps.
+const MEMORY: u64 = 32 + 7 * AT_A_TIME as u64 + 64 + 32;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![Case::new("hostile bytes: ten thousand damaged requests, and none is allowed", storm).alone()]
@@ -260,11 +260,73 @@ async fn whole(amanat: &Amanat, namespace: &str) -> Result<Whole> {
     tools.apply(&bad).await?.forbidden()?;
     let reviews = recorder.end().await?;
     let reviews = reviews.into_iter().map(|review| Reviewed { paths: OF_WORKLOADS, review });
-    let (refused, allowed): (Vec<Reviewed>, Vec<Reviewed>) =
+    let (mut refused, mut allowed): (Vec<Reviewed>, Vec<Reviewed>) =
         reviews.partition(|reviewed| reviewed.review["request"]["object"].to_string().contains(REFUSED));
     println!("hostile bytes: recorded {} reviews that are refused, {} allowed", refused.len(), allowed.len());
     ensure!(refused.len() >= 3 && allowed.len() >= 3, "too few reviews were recorded");
+    beside(amanat, namespace, &mut refused, &mut allowed).await?;
     Ok(Whole { refused, allowed, limit: amanat::admission::BODY_LIMIT })
+}
+
+/// Reviews of what isn't a workload, about the objects that there are.
+async fn beside(
+    amanat: &Amanat,
+    namespace: &str,
+    refused: &mut Vec<Reviewed>,
+    allowed: &mut Vec<Reviewed>,
+) -> Result<()> {
+    let tools = amanat.tools();
+    let get = async |kind: &str, name: &str| -> Result<Value> {
+        let arguments = ["get", kind, "-n", namespace, name, "-o", "json", "--show-managed-fields"];
+        Ok(serde_json::from_str(&tools.kubectl(&arguments).await?.ok()?)?)
+    };
+    let review = |operation: &str, resource: &str, object: &Value, old: &Value| {
+        let one = if object.is_null() { old } else { object };
+        let (group, version) = one["apiVersion"].as_str()?.split_once('/').unwrap_or(("", "v1"));
+        let request = json!({"uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "operation": operation,
+            "kind": {"group": group, "version": version, "kind": one["kind"]},
+            "resource": {"group": group, "version": version, "resource": resource},
+            "name": one["metadata"]["name"], "namespace": namespace, "object": object, "oldObject": old,
+            "userInfo": {"username": "stranger", "groups": ["system:authenticated"]}});
+        Some(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}))
+    };
+    let add = |reviews: &mut Vec<Reviewed>, paths, review: Option<Value>| -> Result<()> {
+        reviews.push(Reviewed { paths, review: review.context("an object has no apiVersion")? });
+        Ok(())
+    };
+    let none = Value::Null;
+
+    let labelled = get("namespace", namespace).await?;
+    let mut bare = labelled.clone();
+    bare["metadata"]["labels"].as_object_mut().context("it has no labels")?.remove(CLASS_LABEL);
+    add(refused, &["/validate/namespaces"], review("UPDATE", "namespaces", &bare, &labelled))?;
+
+    // Damage is done to labels too.
+    let declared = get("cloudworkload", "workload").await?;
+    let declared = patched(declared, &json!({"metadata": {"labels": {"a": "b"}}}));
+    let lowered = patched(declared.clone(), &json!({"spec": {"dataClass": "Open"}}));
+    let tagged = patched(declared.clone(), &json!({"spec": {"tags": {"a": "b"}}}));
+    let declarations = &["/validate/declarations"];
+    add(refused, declarations, review("UPDATE", "cloudworkloads", &lowered, &declared))?;
+    add(refused, declarations, review("DELETE", "cloudworkloads", &none, &declared))?;
+    add(allowed, declarations, review("UPDATE", "cloudworkloads", &tagged, &declared))?;
+
+    let names = tools.kubectl(&["get", "securitybaselines", "-o", "name"]).await?.ok()?;
+    let name = names.lines().next().and_then(|line| line.rsplit('/').next()).context("there is no baseline")?;
+    let baseline = get("securitybaseline", name).await?;
+    let wrong = json!({"spec": {"placement": [{"class": "None", "models": ["Private"], "countries": ["PK"],
+        "grade": "Registered"}], "controls": [{"id": "no/such", "effects": {"None": "Deny"}}, {"id": "nor/such"}]}});
+    let (wrong, newer) = (
+        patched(baseline.clone(), &wrong),
+        patched(baseline.clone(), &json!({"metadata": {"labels": {"a": "b"}}, "spec": {"version": "next"}})),
+    );
+    add(refused, &["/validate/registry"], review("UPDATE", "securitybaselines", &wrong, &baseline))?;
+    add(allowed, &["/validate/registry"], review("UPDATE", "securitybaselines", &newer, &baseline))?;
+
+    let service = json!({"apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "bytes", "namespace": namespace, "labels": {CLASS_LABEL: "Open"}},
+        "spec": {"ports": [{"port": 80}]}});
+    add(refused, &["/validate/governed"], review("CREATE", "services", &service, &none))
 }
 
 /// A Pod's spec that is refused for so many reasons that no small change makes it admissible.
