@@ -27,7 +27,8 @@ const TERMS: &str = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnored
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("supply: what is bare is supplied, and what is complete costs one call", bare_and_complete)
-            .on_own_cluster(),
+            .on_own_cluster()
+            .alone(),
         Case::new("residency: a DaemonSet says where it runs, and its Pods are judged by their nodes", daemon_set),
         Case::new("residency: nodes that are named, and taints that are tolerated", named_and_tolerated),
         Case::new("residency: no node takes the class, until one is labelled", schedulable).alone(),
@@ -83,29 +84,40 @@ async fn bare_and_complete(suite: Arc<Suite>) -> Result<()> {
         ensure!(asked == expected, "{name}: whether anybody was asked to supply it is {asked}");
     }
 
-    say_regions(&amanat).await?;
+    set_regions(&amanat, Some("islamabad")).await?;
+    let outcome = in_regions(&amanat, &namespace, &in_no_region, &in_a_region).await;
+    set_regions(&amanat, None).await?;
+    outcome
+}
+
+/// Once the baseline demands a region, a Pod that names none lacks something.
+async fn in_regions(amanat: &Amanat, namespace: &str, in_none: &Value, in_one: &Value) -> Result<()> {
+    let (cluster, tools) = (amanat.cluster(), amanat.tools());
     until(SOON, "a Pod in no region to be called about", async || {
         let mark = cluster.audit_mark()?;
-        let made = dry(&tools, &in_no_region).await?.ok()?;
-        ensure!(supplied(cluster, mark, &namespace).await?, "nobody was asked to supply it: {made}");
+        let made = dry(&tools, in_none).await?.ok()?;
+        ensure!(supplied(cluster, mark, namespace).await?, "nobody was asked to supply it: {made}");
         Ok(())
     })
     .await?;
     let mark = cluster.audit_mark()?;
-    dry(&tools, &in_a_region).await?.ok()?;
-    ensure!(!supplied(cluster, mark, &namespace).await?, "a Pod that says its region was called about");
+    dry(&tools, in_one).await?.ok()?;
+    ensure!(!supplied(cluster, mark, namespace).await?, "a Pod that says its region was called about");
     Ok(())
 }
 
-/// Lets the baseline demand a region.
-async fn say_regions(amanat: &Amanat) -> Result<()> {
+/// Lets the baseline demand a region, or none any more.
+async fn set_regions(amanat: &Amanat, region: Option<&str>) -> Result<()> {
     let tools = amanat.tools();
     let baseline = tools.kubectl(&["get", "securitybaseline", BASELINE, "-o", "json"]).await?.ok()?;
     let baseline: Value = serde_json::from_str(&baseline)?;
     let mut controls = baseline.pointer("/spec/controls").and_then(Value::as_array).into_iter().flatten();
     let place = controls.position(|control| control.get("id") == Some(&json!(CONTROL))).context("no such control")?;
-    let regions =
-        json!([{"op": "add", "path": format!("/spec/controls/{place}/params/regions"), "value": ["islamabad"]}]);
+    let path = format!("/spec/controls/{place}/params/regions");
+    let regions = match region {
+        Some(region) => json!([{"op": "add", "path": path, "value": [region]}]),
+        None => json!([{"op": "remove", "path": path}]),
+    };
     let patch = ["patch", "securitybaseline", BASELINE, "--type=json", "-p", &regions.to_string()];
     tools.kubectl(&patch).await?.ok().map(drop)
 }

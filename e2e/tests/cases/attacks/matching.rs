@@ -102,6 +102,10 @@ async fn a06(suite: Arc<Suite>) -> Result<()> {
 async fn only_version(tools: &Tools, rule: &Value) -> Result<()> {
     let (group, version) = (rule["apiGroups"][0].as_str(), rule["apiVersions"][0].as_str());
     let (group, version) = group.zip(version).context("a rule has a group and a version")?;
+    // Of a kind that not every cluster has, whatever version is served is judged.
+    if version == "*" {
+        return Ok(());
+    }
     let served = match group {
         "" => "/api".to_owned(),
         group => format!("/apis/{group}"),
