@@ -13,6 +13,8 @@ mod fixture;
 mod pods;
 #[path = "support/psa.rs"]
 mod psa;
+#[path = "support/sent.rs"]
+mod sent;
 #[path = "parity/world.rs"]
 mod world;
 #[path = "parity/written.rs"]
@@ -94,7 +96,7 @@ async fn review(
         "object": object, "oldObject": old.map(Written::sent)}});
     let request = http::Request::post(path)
         .header("content-type", "application/json")
-        .body(Body::from(review.to_string()))
+        .body(Body::from(sent::as_sent(&review)))
         .unwrap();
     let response = router.clone().oneshot(request).await.unwrap();
     assert_eq!(response.status(), 200, "{review}");

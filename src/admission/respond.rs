@@ -8,16 +8,14 @@ use serde::Serialize;
 
 use super::envelope::{API_VERSION, Request};
 use crate::api::{Effect, Invalid};
-use crate::control::{Regime, Supplied};
+use crate::control::{Regime, Supplied, WARNING_LENGTH};
 use crate::engine::Verdict;
-use crate::report::denial;
+use crate::report::{denial, shorten};
 
 /// Bytes of an audit annotation's list of controls.
 const CONTROLS_LENGTH: usize = 1_000;
 /// Causes of a denial; an object can be made to have a thousand.
 const CAUSES: usize = 100;
-/// Characters of a warning: what the API server and kubectl show without cutting.
-const WARNING_LENGTH: usize = 120;
 
 /// What was decided: a bounded label of metrics, logs and the audit annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +115,10 @@ impl Answer {
     /// Admitted, and the author is told something.
     pub(super) fn warned(warnings: Vec<String>) -> Self {
         let decision = if warnings.is_empty() { Decision::Allowed } else { Decision::Warned };
-        Self { warnings: warnings.iter().map(|warning| shorten(warning)).collect(), ..Self::passed(decision) }
+        Self {
+            warnings: warnings.iter().map(|warning| shorten(warning, WARNING_LENGTH)).collect(),
+            ..Self::passed(decision)
+        }
     }
 
     /// What the engine says.
@@ -175,7 +176,7 @@ impl Answer {
 
     /// Adds what the author should know.
     pub(super) fn with_warning(mut self, warning: &str) -> Self {
-        self.warnings.push(shorten(warning));
+        self.warnings.push(shorten(warning, WARNING_LENGTH));
         self
     }
 
@@ -267,15 +268,6 @@ fn controls(verdict: &Verdict) -> String {
         list.push_str(&item);
     }
     list
-}
-
-/// A warning of at most 120 characters.
-fn shorten(warning: &str) -> String {
-    if warning.chars().count() <= WARNING_LENGTH {
-        return warning.to_owned();
-    }
-    let cut: String = warning.chars().take(WARNING_LENGTH - 1).collect();
-    format!("{cut}…")
 }
 
 #[derive(Serialize)]

@@ -8,7 +8,7 @@ mod place;
 pub mod text;
 
 pub use escape::escape;
-pub(crate) use escape::escape_json;
+pub(crate) use escape::{escape_json, shorten};
 pub use model::{Counts, Entry, InputError, Notice, ObjectRef, Report, Source, Unassessed};
 pub use place::{locate, locate_text};
 

@@ -8,6 +8,7 @@
 use serde_json::{Value, json};
 
 use super::random::Random;
+use super::sent::as_sent;
 
 /// Where workloads are judged: a Pod is at every entry that judges.
 pub(crate) const OF_WORKLOADS: &[&str] =
@@ -154,7 +155,7 @@ pub(crate) fn damaged(whole: &Whole, number: usize, random: &mut Random) -> Dama
 }
 
 fn truncated(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut body = review.to_string().into_bytes();
+    let mut body = as_sent(&review).into_bytes();
     body.truncate(random.below(body.len()));
     ("truncated", body, Oracle::NoReview)
 }
@@ -186,14 +187,14 @@ fn scarred(what: &'static str, body: Vec<u8>) -> (&'static str, Vec<u8>, Oracle)
 }
 
 fn flipped(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut body = review.to_string().into_bytes();
+    let mut body = as_sent(&review).into_bytes();
     let at = place(&body, 1, random);
     body[at] ^= 1 << random.below(8);
     scarred("a bit flipped", body)
 }
 
 fn noise(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut body = review.to_string().into_bytes();
+    let mut body = as_sent(&review).into_bytes();
     let length = 1 + random.below(12);
     let at = place(&body, length, random);
     let bytes = random.bytes(length);
@@ -202,7 +203,7 @@ fn noise(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8
 }
 
 fn removed(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut body = review.to_string().into_bytes();
+    let mut body = as_sent(&review).into_bytes();
     let length = 1 + random.below(24);
     let at = place(&body, length, random);
     body.drain(at..at + length);
@@ -210,7 +211,7 @@ fn removed(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<
 }
 
 fn repeated(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut body = review.to_string().into_bytes();
+    let mut body = as_sent(&review).into_bytes();
     let length = 1 + random.below(200).min(body.len() / 2);
     let from = place(&body, length, random);
     let piece = body[from..from + length].to_vec();
@@ -221,7 +222,7 @@ fn repeated(review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec
 
 /// A key twice in an object: readers differ in which one counts.
 fn keys(review: Value, whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let text = review.to_string();
+    let text = as_sent(&review);
     let request = &whole.refused(random).review["request"];
     let (at, key, value) = random.of(&[
         ("{\"", "apiVersion", json!("admission.k8s.io/v1")),
@@ -263,7 +264,7 @@ fn numbers(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, 
         "0.1e+",
         "１",
     ]);
-    ("numbers", review.to_string().replace("\"NUMBER\"", number).into_bytes(), Oracle::NotAllowed)
+    ("numbers", as_sent(&review).replace("\"NUMBER\"", number).into_bytes(), Oracle::NotAllowed)
 }
 
 fn deep(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
@@ -285,11 +286,11 @@ fn deep(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec
         (false, true) => Oracle::Answered,
         (false, false) => Oracle::NotAllowed,
     };
-    ("nested deeply", review.to_string().replace("\"DEEP\"", &bomb).into_bytes(), oracle)
+    ("nested deeply", as_sent(&review).replace("\"DEEP\"", &bomb).into_bytes(), oracle)
 }
 
 fn sized(review: Value, whole: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
-    let mut body = review.to_string().into_bytes();
+    let mut body = as_sent(&review).into_bytes();
     // Large ones are rare: their bytes are what a storm of them costs.
     let size = match random.below(40) {
         0 => whole.limit + 1,
@@ -305,7 +306,7 @@ fn sized(review: Value, whole: &Whole, random: &mut Random) -> (&'static str, Ve
 fn encoding(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
     let pointer = random.of(&["/request/uid", "/request/name", "/request/userInfo/username", "/request/object/kind"]);
     set(&mut review, pointer, json!("ODD"));
-    let text = review.to_string();
+    let text = as_sent(&review);
     let within = |bytes: &[u8]| -> Vec<u8> {
         let at = text.find("ODD").unwrap_or_default();
         [&text.as_bytes()[..at], bytes, &text.as_bytes()[at + 3..]].concat()
@@ -344,7 +345,7 @@ fn uids(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec
     let of_envelope = pointer != "/request/object/metadata/name";
     let none = !odd.is_string() && of_envelope || odd == "" && pointer == "/request/uid";
     set(&mut review, pointer, odd);
-    ("odd uids and names", review.to_string().into_bytes(), if none { Oracle::NoReview } else { Oracle::NotAllowed })
+    ("odd uids and names", as_sent(&review).into_bytes(), if none { Oracle::NoReview } else { Oracle::NotAllowed })
 }
 
 /// A field of another type, in the envelope or where the object is judged.
@@ -383,7 +384,7 @@ fn types(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Ve
     let value = if value == "x" && !text { json!(7) } else { value };
     set(&mut review, pointer, value);
     let oracle = if pointer.starts_with("/request/object") { Oracle::NotAllowed } else { Oracle::NoReview };
-    ("another type", review.to_string().into_bytes(), oracle)
+    ("another type", as_sent(&review).into_bytes(), oracle)
 }
 
 /// What was before is of another type: it forgives nothing, and what is to be deleted has to be known.
@@ -391,7 +392,7 @@ fn old_types(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str
     let field = random.of(&["", "/metadata", "/metadata/labels", "/metadata/annotations", "/spec"]);
     let value = random.of(&[json!(true), json!(7), json!("x"), json!([[1]]), json!([{"a": null}])]);
     set(&mut review, &format!("/request/oldObject{field}"), value);
-    ("another type of what was before", review.to_string().into_bytes(), Oracle::NotAllowed)
+    ("another type of what was before", as_sent(&review).into_bytes(), Oracle::NotAllowed)
 }
 
 fn unknown(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
@@ -419,7 +420,7 @@ fn unknown(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, 
             request.insert("subResource".to_owned(), json!(subresource));
         }
     }
-    ("unknown names", review.to_string().into_bytes(), oracle)
+    ("unknown names", as_sent(&review).into_bytes(), oracle)
 }
 
 fn versions(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str, Vec<u8>, Oracle) {
@@ -434,7 +435,7 @@ fn versions(mut review: Value, _: &Whole, random: &mut Random) -> (&'static str,
         ("/kind", ""),
     ]);
     set(&mut review, pointer, json!(value));
-    ("another version", review.to_string().into_bytes(), Oracle::NoReview)
+    ("another version", as_sent(&review).into_bytes(), Oracle::NoReview)
 }
 
 /// Sets a field of a review; of what is deleted, where its object would have it.

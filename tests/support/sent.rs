@@ -2,12 +2,21 @@
 
 use serde_json::{Value, json};
 
-/// A review's text: what is asked stands before what it is asked of, as in the API server's own.
+/// A review's text, whatever became of the review: what is asked stands before what it is asked of, as in the API
+/// server's own.
 pub(crate) fn as_sent(review: &Value) -> String {
-    let of_objects = |field: &str| matches!(field, "object" | "oldObject");
-    let mut fields: Vec<_> = review["request"].as_object().into_iter().flatten().collect();
-    fields.sort_by_key(|(field, _)| of_objects(field));
-    let fields: Vec<String> = fields.into_iter().map(|(field, value)| format!("{}:{value}", json!(field))).collect();
-    let [version, kind] = ["apiVersion", "kind"].map(|field| &review[field]);
-    format!(r#"{{"kind":{kind},"apiVersion":{version},"request":{{{}}}}}"#, fields.join(","))
+    last(review, &["request"], |field, value| match field {
+        "request" => last(value, &["object", "oldObject"], |_, object| object.to_string()),
+        _ => value.to_string(),
+    })
+}
+
+/// The text of an object, with some of its fields last.
+fn last(object: &Value, late: &[&str], text: impl Fn(&str, &Value) -> String) -> String {
+    let Some(fields) = object.as_object() else { return object.to_string() };
+    let mut fields: Vec<_> = fields.iter().collect();
+    fields.sort_by_key(|(field, _)| late.contains(&field.as_str()));
+    let fields: Vec<String> =
+        fields.iter().map(|(field, value)| format!("{}:{}", json!(field), text(field, value))).collect();
+    format!("{{{}}}", fields.join(","))
 }

@@ -7,6 +7,7 @@ use e2e::amanat::Amanat;
 use e2e::cluster::{Cluster, NODES};
 use e2e::manifests::{self, patched};
 use e2e::operator::NAMESPACE;
+use e2e::process::Process;
 use e2e::waiting::until;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
@@ -20,6 +21,19 @@ use serde_json::{Value, json};
 pub(crate) const BASELINE: &str = "pakistan-cloud-first-2022";
 
 const SOON: Duration = Duration::from_secs(90);
+
+/// The most memory, in MiB, that may be resident while as many of the largest bodies are read: what is resident anyhow,
+/// the bodies, both rooms for what is read from them, and what the allocator keeps.
+pub(crate) const fn resident_at_most(bodies: u64) -> u64 {
+    32 + 7 * bodies + 2 * 48 + 32
+}
+
+/// Where the first replica's webhook listens, and its process.
+pub(crate) async fn first_webhook(amanat: &Amanat) -> Result<(String, Process)> {
+    let installation = amanat.installation().await;
+    let operator = &installation.replicas.first().context("there is no replica")?.operator;
+    Ok((operator.webhook_address(), operator.process()?))
+}
 
 /// The spec of a Pod that Restricted refuses for several reasons.
 pub(crate) fn violating() -> Value {

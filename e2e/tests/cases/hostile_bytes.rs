@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::given;
+use super::{given, sent};
 
 #[path = "../../../tests/support/damage.rs"]
 mod damage;
@@ -35,9 +35,8 @@ const REQUESTS: usize = 10_000;
 const AT_A_TIME: usize = 16;
 /// How long an answer may take, the connection and a body of seven mebibytes included.
 const ANSWER: Duration = Duration::from_secs(60);
-/// The most memory, in MiB, that may ever be resident meanwhile: what is resident anyhow, a body of seven mebibytes for
-/// each that asks at a time, what may be read at a time, and what the allocator keeps.
-const MEMORY: u64 = 32 + 7 * AT_A_TIME as u64 + 64 + 32;
+/// The most memory, in MiB, that may ever be resident meanwhile.
+const MEMORY: u64 = given::resident_at_most(AT_A_TIME as u64);
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![Case::new("hostile bytes: ten thousand damaged requests, and none is allowed", storm).alone()]

@@ -31,6 +31,8 @@ mod resource_bounds;
 mod rollout;
 mod says;
 mod self_protection;
+#[path = "../../../tests/support/sent.rs"]
+mod sent;
 mod supply;
 mod suspension;
 mod tokens;

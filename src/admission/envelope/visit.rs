@@ -11,11 +11,21 @@ use super::{Decoded, Request};
 use crate::control::{Kind, Subject};
 
 /// Text that is borrowed where it has no escapes.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum ReviewField {
+    ApiVersion,
+    Kind,
+    Request,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(field_identifier, rename_all = "camelCase")]
 enum Field {
     Uid,
@@ -61,21 +71,15 @@ impl<'a, F: Fn(&Request<'a>) -> Option<Kind>> Visitor<'a> for ReviewSeed<F> {
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut review = Review::default();
         let mut seen = Seen::default();
-        while let Some(Text(field)) = map.next_key()? {
-            match &*field {
-                "apiVersion" => {
-                    seen.once(0)?;
-                    review.api_version = map.next_value::<Text<'_>>()?.0;
-                }
-                "kind" => {
-                    seen.once(1)?;
-                    review.kind = map.next_value::<Text<'_>>()?.0;
-                }
-                "request" => {
-                    seen.once(2)?;
-                    review.request = map.next_value_seed(RequestSeed(&self.0))?;
-                }
-                _ => drop(map.next_value::<IgnoredAny>()?),
+        while let Some(field) = map.next_key()? {
+            if field != ReviewField::Other {
+                seen.once(field as u8)?;
+            }
+            match field {
+                ReviewField::ApiVersion => review.api_version = map.next_value::<Text<'_>>()?.0,
+                ReviewField::Kind => review.kind = map.next_value::<Text<'_>>()?.0,
+                ReviewField::Request => review.request = map.next_value_seed(RequestSeed(&self.0))?,
+                ReviewField::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(review)
@@ -116,17 +120,14 @@ impl<'a, F: Fn(&Request<'a>) -> Option<Kind>> Visitor<'a> for RequestSeed<'_, F>
         let mut decoded = Decoded::default();
         let mut seen = Seen::default();
         while let Some(field) = map.next_key()? {
-            match field {
-                Field::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-                Field::Object | Field::OldObject => {}
-                _ if decoded.is_empty() => {}
-                // By what was decoded, it was another question.
-                _ => return Err(A::Error::custom("what is asked comes after what it is asked of")),
+            if field != Field::Other {
+                seen.once(field as u8)?;
             }
-            seen.once(field as u8)?;
+            let of_question = !matches!(field, Field::Object | Field::OldObject | Field::Other);
+            if of_question && !decoded.is_empty() {
+                // By what was decoded, it was another question.
+                return Err(A::Error::custom("what is asked comes after what it is asked of"));
+            }
             match field {
                 Field::Uid => request.uid = map.next_value::<Text<'_>>()?.0,
                 Field::Kind => request.kind = map.next_value()?,
@@ -144,7 +145,7 @@ impl<'a, F: Fn(&Request<'a>) -> Option<Kind>> Visitor<'a> for RequestSeed<'_, F>
                     Some(kind) => decoded.old_object = map.next_value_seed(SubjectSeed(kind))?,
                     None => request.old_object = map.next_value()?,
                 },
-                Field::Other => {}
+                Field::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(Some((request, decoded)))
@@ -152,7 +153,7 @@ impl<'a, F: Fn(&Request<'a>) -> Option<Kind>> Visitor<'a> for RequestSeed<'_, F>
 }
 
 /// The fields that have come. One that stands twice is taken by some readers as it stood first and by others as it
-/// stood last.
+/// stood last. What nobody reads may.
 #[derive(Default)]
 struct Seen(u16);
 

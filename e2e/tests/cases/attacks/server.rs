@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use super::super::given;
 use super::super::hostile::{addresses, post, serves};
+use super::super::sent::as_sent;
 
 const SOON: Duration = Duration::from_secs(30);
 /// How long a connection of a flood may be kept.
@@ -28,9 +29,8 @@ const LARGE: usize = 7 * 1_024 * 1_024;
 const MEMORY: u64 = 256 + 2 * 128;
 /// Requests of many small parts at a time.
 const PARTS_AT_A_TIME: usize = 16;
-/// The most memory, in MiB, that may be resident meanwhile: what is resident anyhow, each body, and what may be read at
-/// a time. Read without a bound, a single one takes more.
-const MEMORY_OF_PARTS: u64 = 32 + 7 * PARTS_AT_A_TIME as u64 + 64 + 32;
+/// The most memory, in MiB, that may be resident meanwhile. Read without a bound, a single one takes more.
+const MEMORY_OF_PARTS: u64 = given::resident_at_most(PARTS_AT_A_TIME as u64);
 /// TLS content types.
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
@@ -47,11 +47,7 @@ pub(crate) fn cases() -> Vec<Case> {
 async fn f47(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
     let namespace = given::built(&amanat, "f47").await?;
-    let (address, process) = {
-        let installation = amanat.installation().await;
-        let operator = &installation.replicas.first().context("there is no replica")?.operator;
-        (operator.webhook_address(), operator.process()?)
-    };
+    let (address, process) = given::first_webhook(&amanat).await?;
     let mut config = (*net::client_config(None)?).clone();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let spoken = net::connect_with(&address, Arc::new(config)).await;
@@ -91,11 +87,7 @@ async fn f47(suite: Arc<Suite>) -> Result<()> {
 async fn small_parts(suite: Arc<Suite>) -> Result<()> {
     let amanat = suite.amanat().await?;
     let namespace = given::built(&amanat, "f47-parts").await?;
-    let (address, process) = {
-        let installation = amanat.installation().await;
-        let operator = &installation.replicas.first().context("there is no replica")?.operator;
-        (operator.webhook_address(), operator.process()?)
-    };
+    let (address, process) = given::first_webhook(&amanat).await?;
     let pod = ("", "Pod", "pods");
     let deployment = ("apps", "Deployment", "deployments");
     let baseline = ("amanat.dev", "SecurityBaseline", "securitybaselines");
@@ -160,7 +152,7 @@ fn reviewed((group, kind, resource): (&str, &str, &str), namespace: &str, object
         "resource": {"group": group, "version": "v1", "resource": resource},
         "userInfo": {"username": "stranger"}, "object": "OBJECT"});
     let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
-    review.to_string().replace("\"OBJECT\"", object)
+    as_sent(&review).replace("\"OBJECT\"", object)
 }
 
 /// The preface of HTTP/2, and streams that are opened and reset at once.
