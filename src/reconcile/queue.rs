@@ -55,19 +55,14 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Due at once; also when it is being worked on, since what that saw may be old.
-    pub(super) fn add(&mut self, key: Key, now: Duration) {
-        self.add_at(key, now);
-    }
-
-    pub(super) fn add_all(&mut self, keys: impl IntoIterator<Item = Key>, now: Duration) {
-        keys.into_iter().for_each(|key| self.add(key, now));
-    }
-
-    /// Due at a time, or earlier when it is already.
-    fn add_at(&mut self, key: Key, at: Duration) {
+    /// Due at a time, or earlier when it is already; also when it is being worked on, since what that saw may be old.
+    pub(super) fn add(&mut self, key: Key, at: Duration) {
         let due = self.due.entry(key).or_insert(at);
         *due = at.min(*due);
+    }
+
+    pub(super) fn add_all(&mut self, keys: impl IntoIterator<Item = Key>, at: Duration) {
+        keys.into_iter().for_each(|key| self.add(key, at));
     }
 
     /// At most so many that are due and not being worked on: first what every namespace is judged by, then what waits
@@ -95,7 +90,7 @@ impl Queue {
         self.running.remove(&key);
         self.failures.remove(&key);
         if let Some(at) = again {
-            self.add_at(key, at);
+            self.add(key, at);
         }
     }
 
@@ -105,7 +100,7 @@ impl Queue {
         let failures = self.failures.entry(key.clone()).or_default();
         let wait = FIRST_RETRY.saturating_mul(1 << (*failures).min(10)).min(LAST_RETRY);
         *failures = failures.saturating_add(1);
-        self.add_at(key, now.saturating_add(wait));
+        self.add(key, now.saturating_add(wait));
     }
 
     /// Drops what waits: another replica leads, and a new leader looks at everything.
