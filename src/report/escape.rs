@@ -34,7 +34,7 @@ fn acts(c: char) -> bool {
 }
 
 /// The text cut to at most `limit` characters; what was cut shows as `...`.
-pub(crate) fn shorten(text: &str, limit: usize) -> String {
+pub fn shorten(text: &str, limit: usize) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();
     }

@@ -7,8 +7,8 @@ mod model;
 mod place;
 pub mod text;
 
-pub use escape::escape;
-pub(crate) use escape::{escape_json, shorten};
+pub(crate) use escape::escape_json;
+pub use escape::{escape, shorten};
 pub use model::{Counts, Entry, InputError, Notice, ObjectRef, Report, Source, Unassessed};
 pub use place::{locate, locate_text};
 
