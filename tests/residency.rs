@@ -118,8 +118,9 @@ fn made(engine: &Engine, subject: &Subject) -> (Subject, Vec<String>) {
 
 fn selection(subject: &Subject) -> Value {
     let spec = subject.pod().unwrap().spec;
-    let path = TERMS.replacen("spec", "", 1).replace('.', "/");
-    json!([json!({"affinity": spec.affinity}).pointer(&path), spec.tolerations])
+    let of_nodes = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
+    let required = of_nodes.and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
+    json!([required.map(|required| &required.node_selector_terms), spec.tolerations])
 }
 
 #[test]

@@ -259,7 +259,7 @@ proptest! {
             engine.supply(&standing, &Nothing, &mut subject);
             let there = subject.pod().unwrap().spec;
             let volumes = there.volumes.iter().filter_map(|(_, volume)| volume.projected.as_ref());
-            let sources = volumes.flat_map(|projected| projected.sources.iter().flatten());
+            let sources = volumes.flat_map(|projected| &projected.sources);
             let has_one = there.automount_service_account_token == Some(true)
                 || sources.filter_map(|source| source.service_account_token.as_ref()).next().is_some();
             let said = judged(engine, &standing, &Nothing, subject.clone());

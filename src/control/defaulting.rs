@@ -53,7 +53,7 @@ mod tests {
             {"name": "c", "emptyDir": null}, {"name": "d", "ofTomorrow": {}}]}});
         let subject = Subject::from_manifest(Kind::Pod, pod).unwrap();
         let volumes = subject.pod().unwrap().spec.volumes.iter();
-        let empty: Vec<_> = volumes.map(|(_, volume)| volume.empty_dir.is_some()).collect();
+        let empty: Vec<_> = volumes.map(|(_, volume)| volume.empty_dir).collect();
         assert_eq!(empty, [true, false, true, false]);
     }
 

@@ -16,6 +16,7 @@ mod standing;
 mod strictness;
 mod subject;
 mod supply;
+mod volume;
 
 pub use bounds::{Bound, Bounds};
 pub use claim::{ClaimSpec, ClaimTemplate};
@@ -27,10 +28,11 @@ pub use path::{FieldPath, Segment};
 pub use placed::Placed;
 pub use pod::{ContainerList, ContainerView, PodView};
 pub use pod_security::{Level, POD_SECURITY_MODES, POD_SECURITY_PREFIX, PodSecurity};
-pub use pod_spec::{Container, PodSpec};
+pub use pod_spec::{Container, ContainerPort, Handler, Lifecycle, PodSpec};
 pub use standing::{Acceptance, Cap, Governed, Grace, Standing};
 pub use subject::{Body, Metadata, Subject, Template, Workload};
 pub use supply::{Draft, Edit, Fill, Supplied, Supply, Supplying};
+pub use volume::{Projection, Volume};
 
 /// How bad it is when the control's demand isn't met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

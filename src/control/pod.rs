@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ContainerPort, Lifecycle, Probe, ResourceRequirements, SecurityContext};
+use k8s_openapi::api::core::v1::{ResourceRequirements, SecurityContext};
 
-use super::{Container, FieldPath, Kind, PodSpec};
+use super::{Container, ContainerPort, FieldPath, Handler, Kind, Lifecycle, PodSpec};
 
 /// A Pod's spec and annotations, with the paths that lead there.
 #[derive(Clone, Copy)]
@@ -65,11 +65,11 @@ pub struct ContainerView<'a> {
     /// Its lifecycle handlers, when set.
     pub lifecycle: Option<&'a Lifecycle>,
     /// Its liveness probe, when set.
-    pub liveness_probe: Option<&'a Probe>,
+    pub liveness_probe: Option<&'a Handler>,
     /// Its readiness probe, when set.
-    pub readiness_probe: Option<&'a Probe>,
+    pub readiness_probe: Option<&'a Handler>,
     /// Its startup probe, when set.
-    pub startup_probe: Option<&'a Probe>,
+    pub startup_probe: Option<&'a Handler>,
 }
 
 impl<'a> ContainerView<'a> {

@@ -67,10 +67,10 @@ crate::control! {
 
 fn check(pod: &PodView<'_>, _: &Params, sink: &mut Sink) {
     for (index, volume) in pod.spec.volumes.iter() {
-        let Some(host_path) = &volume.host_path else { continue };
+        let Some(host_path) = volume.host_path() else { continue };
         let path = pod.path().field("volumes").index(index).fields(&["hostPath", "path"]);
         let message = format!("volume {} is a path of the node", volume.name);
         let fix = "use a persistentVolumeClaim, or emptyDir for scratch space";
-        sink.push(Finding::new(path, message, fix).value(host_path.path.as_str()));
+        sink.push(Finding::new(path, message, fix).value(host_path));
     }
 }

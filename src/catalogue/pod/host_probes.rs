@@ -1,6 +1,6 @@
-use k8s_openapi::api::core::v1::{HTTPGetAction, LifecycleHandler, Probe, TCPSocketAction};
-
-use crate::control::{Check, ContainerView, Finding, POD_SPECS, Params, PodView, Point, Revision, Severity, Sink};
+use crate::control::{
+    Check, ContainerView, Finding, Handler, POD_SPECS, Params, PodView, Point, Revision, Severity, Sink,
+};
 
 crate::control! {
     /// Probes and lifecycle handlers go to the Pod itself: `host` is unset or empty in `httpGet` and `tcpSocket` of
@@ -73,29 +73,19 @@ fn check(pod: &PodView<'_>, _: &Params, sink: &mut Sink) {
             ("startupProbe", container.startup_probe),
         ];
         for (field, probe) in probes {
-            let Some(Probe { http_get, tcp_socket, .. }) = probe else { continue };
-            judge(&container, &[field], http_get.as_ref(), tcp_socket.as_ref(), sink);
+            judge(&container, &[field], probe, sink);
         }
         let Some(lifecycle) = container.lifecycle else { continue };
         for (field, handler) in [("postStart", &lifecycle.post_start), ("preStop", &lifecycle.pre_stop)] {
-            let Some(LifecycleHandler { http_get, tcp_socket, .. }) = handler else { continue };
-            judge(&container, &["lifecycle", field], http_get.as_ref(), tcp_socket.as_ref(), sink);
+            judge(&container, &["lifecycle", field], handler.as_ref(), sink);
         }
     }
 }
 
-fn judge(
-    container: &ContainerView<'_>,
-    fields: &[&'static str],
-    http_get: Option<&HTTPGetAction>,
-    tcp_socket: Option<&TCPSocketAction>,
-    sink: &mut Sink,
-) {
-    let hosts = [
-        ("httpGet", http_get.and_then(|action| action.host.as_deref())),
-        ("tcpSocket", tcp_socket.and_then(|action| action.host.as_deref())),
-    ];
-    for (action, host) in hosts {
+fn judge(container: &ContainerView<'_>, fields: &[&'static str], handler: Option<&Handler>, sink: &mut Sink) {
+    let Some(handler) = handler else { return };
+    for (action, target) in [("httpGet", &handler.http_get), ("tcpSocket", &handler.tcp_socket)] {
+        let host = target.as_ref().and_then(|target| target.host.as_deref());
         let Some(host) = host.filter(|host| !host.is_empty()) else { continue };
         let path = container.path().fields(fields).field(action).field("host");
         let finding =

@@ -1,8 +1,7 @@
-use k8s_openapi::api::core::v1::Volume;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::control::{
-    Check, Finding, POD_SPECS, ParamKind, ParamSpec, Params, PodView, Point, Revision, Severity, Sink,
+    Check, Finding, POD_SPECS, ParamKind, ParamSpec, Params, PodView, Point, Revision, Severity, Sink, Volume,
 };
 
 crate::control! {
@@ -106,33 +105,28 @@ fn check(pod: &PodView<'_>, params: &Params, sink: &mut Sink) {
 }
 
 fn is_safe(volume: &Volume) -> bool {
-    volume.config_map.is_some()
+    volume.config_map
         || volume.csi.is_some()
-        || volume.downward_api.is_some()
-        || volume.empty_dir.is_some()
+        || volume.downward_api
+        || volume.empty_dir
         || volume.ephemeral.is_some()
         || volume.image.is_some()
-        || volume.persistent_volume_claim.is_some()
+        || volume.persistent_volume_claim
         || volume.projected.is_some()
-        || volume.secret.is_some()
+        || volume.secret
 }
 
 fn unsafe_type(pod: &PodView<'_>, index: usize, volume: &Volume) -> Finding {
     let mut path = pod.path().field("volumes").index(index);
     let mut message = format!("volume {} is of no known type", volume.name);
     let mut found = Value::Null;
-    let source = match serde_json::to_value(volume) {
-        Ok(Value::Object(fields)) => fields.into_iter().find(|(field, _)| field != "name"),
-        _ => None,
-    };
-    if let Some((volume_type, mut value)) = source {
+    if let Some((volume_type, source)) = volume.others.first_key_value() {
         // The nested members of a source are options for its driver, and credentials are found there.
-        if let Value::Object(members) = &mut value {
-            members.retain(|_, member| !member.is_object() && !member.is_array());
-        }
+        let told = |member: &Value| !member.is_object() && !member.is_array() && !member.is_null();
+        let members = source.iter().filter(|(_, member)| told(member));
+        found = members.map(|(name, member)| (name.clone(), member.clone())).collect::<Map<_, _>>().into();
         message = format!("volume {} is of type {volume_type}", volume.name);
-        path = path.field(volume_type);
-        found = value;
+        path = path.field(*volume_type);
     }
     Finding::new(path, message, "use a persistentVolumeClaim").value(found)
 }

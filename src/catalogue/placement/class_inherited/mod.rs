@@ -1,7 +1,5 @@
 //! The class of a namespace is the class of everything in it.
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaimTemplate;
-
 mod reach;
 
 use crate::api::DATA_CLASS_LABEL;
@@ -221,13 +219,10 @@ impl Within<'_> {
         // What a Pod asks for by itself is a claim as good as any.
         for (index, volume) in pod.spec.volumes.iter() {
             let template = volume.ephemeral.as_ref().and_then(|ephemeral| ephemeral.volume_claim_template.as_ref());
-            let Some(PersistentVolumeClaimTemplate { metadata, spec }) = template else { continue };
+            let Some(claim) = template else { continue };
             let path = FieldPath::default().fields(pod.kind.pod_spec_path()).field("volumes").index(index);
             let path = path.field("ephemeral").field("volumeClaimTemplate");
-            let labels = metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
-            let label = labels.and_then(|labels| labels.get(DATA_CLASS_LABEL));
-            let source = spec.data_source_ref.as_ref().and_then(|source| source.namespace.as_deref());
-            self.claim(path, label, source.filter(|namespace| !namespace.is_empty()), sink);
+            self.claim(path, claim.labels().get(DATA_CLASS_LABEL), claim.spec.source_namespace(), sink);
         }
     }
 

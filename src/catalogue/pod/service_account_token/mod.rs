@@ -196,7 +196,7 @@ fn tokens(subject: &Subject, spec: &PodSpec) -> Vec<Token> {
         if matches!(mounted, Mounted::At(place) if place == index) {
             continue;
         }
-        let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+        let sources = volume.projected.iter().flat_map(|projected| &projected.sources);
         for (place, source) in sources.enumerate() {
             let Some(token) = &source.service_account_token else { continue };
             let path = path.clone().field("volumes").index(index).field("projected").field("sources").index(place);

@@ -1,9 +1,7 @@
 //! What the API server's admission plugin ServiceAccount mounts by itself, before any webhook is called. The source is
 //! `plugin/pkg/admission/serviceaccount`; OpenShift's adds a ConfigMap.
 
-use k8s_openapi::api::core::v1::{Volume, VolumeProjection};
-
-use crate::control::PodSpec;
+use crate::control::{PodSpec, Projection, Volume};
 
 /// How the names of its volumes begin.
 const PREFIX: &str = "kube-api-access-";
@@ -46,21 +44,21 @@ fn has_room(spec: &PodSpec) -> bool {
 
 /// True for a volume as the plugin makes it, and for a copy of one.
 pub(super) fn is_its_volume(volume: &Volume) -> bool {
-    let sources = volume.projected.as_ref().and_then(|projected| projected.sources.as_deref()).unwrap_or_default();
+    let sources = volume.projected.as_ref().map(|projected| projected.sources.as_slice()).unwrap_or_default();
     let tokens = sources.iter().filter(|source| source.service_account_token.is_some()).count();
     volume.name.starts_with(PREFIX) && tokens == 1 && sources.iter().all(is_its_source)
 }
 
-fn is_its_source(source: &VolumeProjection) -> bool {
-    let VolumeProjection { config_map, downward_api, service_account_token, .. } = source;
+fn is_its_source(source: &Projection) -> bool {
+    let Projection { config_map, downward_api, service_account_token } = source;
     match (service_account_token, config_map, downward_api) {
-        (Some(token), None, None) => {
+        (Some(token), None, false) => {
             token.path == "token"
                 && token.expiration_seconds == Some(SECONDS)
                 && token.audience.as_deref().unwrap_or_default().is_empty()
         }
-        (None, Some(map), None) => AUTHORITIES.contains(&map.name.as_str()),
-        (None, None, Some(_)) => true,
+        (None, Some(map), false) => AUTHORITIES.contains(&map.name.as_str()),
+        (None, None, true) => true,
         _ => false,
     }
 }
