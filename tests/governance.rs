@@ -115,11 +115,12 @@ fn a_provider_is_judged_at_the_instant() {
     let table = [
         (json!({"state": "Suspended"}), "06-01T00:00:00", false),
         (json!({"state": "Revoked"}), "06-01T00:00:00", false),
-        (json!({"validFrom": "2026-06-01T00:00:00Z"}), "05-31T23:59:59", false),
-        (json!({"validFrom": "2026-06-01T00:00:00Z"}), "06-01T00:00:00", true),
-        (json!({"validUntil": "2026-06-01T00:00:00Z"}), "05-31T23:59:59", true),
+        // Clocks may differ by five seconds: it begins that much late, and ends that much early.
+        (json!({"validFrom": "2026-06-01T00:00:00Z"}), "06-01T00:00:04", false),
+        (json!({"validFrom": "2026-06-01T00:00:00Z"}), "06-01T00:00:05", true),
+        (json!({"validUntil": "2026-06-01T00:00:00Z"}), "05-31T23:59:54", true),
         // The boundary instant counts as expired.
-        (json!({"validUntil": "2026-06-01T00:00:00Z"}), "06-01T00:00:00", false),
+        (json!({"validUntil": "2026-06-01T00:00:00Z"}), "05-31T23:59:55", false),
         (json!({"maxDataClass": "Public"}), "06-01T00:00:00", false),
         (json!({"maxDataClass": "Restricted"}), "06-01T00:00:00", true),
         (json!({"maxDataClass": "Everything"}), "06-01T00:00:00", false),
@@ -158,15 +159,16 @@ fn grace_begins_where_it_was_recorded_and_ends_before_its_boundary() {
     };
     let created = instant("01-01T00:00:00");
     assert_eq!(raise(None, None, "01-01T12:00:00"), Some(created), "a first declaration");
-    assert_eq!(raise(None, None, "01-02T00:00:00"), None, "the boundary is over");
+    assert_eq!(raise(None, None, "01-01T23:59:54"), Some(created));
+    assert_eq!(raise(None, None, "01-01T23:59:55"), None, "the boundary is over, and clocks may differ");
     assert_eq!(
         raise(Some("Open"), Some(created), "03-01T00:00:00"),
         Some(instant("03-01T00:00:00")),
         "not recorded yet"
     );
     let since = instant("02-01T00:00:00");
-    assert_eq!(raise(Some("Restricted"), Some(since), "02-01T23:59:59"), Some(since));
-    assert_eq!(raise(Some("Restricted"), Some(since), "02-02T00:00:00"), None);
+    assert_eq!(raise(Some("Restricted"), Some(since), "02-01T23:59:54"), Some(since));
+    assert_eq!(raise(Some("Restricted"), Some(since), "02-01T23:59:55"), None);
 
     registry.providers.insert("ntc".to_owned(), provider(json!({"state": "Suspended"})));
     let suspended = |unacceptable, now: &str| {
@@ -174,8 +176,8 @@ fn grace_begins_where_it_was_recorded_and_ends_before_its_boundary() {
         standing.governed().unwrap().suspension.map(|grace| grace.from)
     };
     assert_eq!(suspended(None, "05-01T00:00:00"), Some(instant("05-01T00:00:00")), "not recorded yet counts as now");
-    assert_eq!(suspended(Some(instant("05-01T00:00:00")), "05-02T23:59:59"), Some(instant("05-01T00:00:00")));
-    assert_eq!(suspended(Some(instant("05-01T00:00:00")), "05-03T00:00:00"), None);
+    assert_eq!(suspended(Some(instant("05-01T00:00:00")), "05-02T23:59:54"), Some(instant("05-01T00:00:00")));
+    assert_eq!(suspended(Some(instant("05-01T00:00:00")), "05-02T23:59:55"), None);
 }
 
 #[test]
@@ -184,8 +186,8 @@ fn a_cap_holds_in_its_namespaces_until_its_instant() {
         {"namespaces": ["legacy-*", "old", "*-lab", "a*b*c"], "effectCap": "Warn", "until": "2026-06-01T00:00:00Z", "reason": "rollout"}]}));
     let registry = Registry::usual();
     let table = [
-        ("legacy-a", "05-31T23:59:59", true),
-        ("legacy-a", "06-01T00:00:00", false),
+        ("legacy-a", "05-31T23:59:54", true),
+        ("legacy-a", "05-31T23:59:55", false),
         ("legacy-", "05-01T00:00:00", true),
         ("legacy", "05-01T00:00:00", false),
         ("a-legacy-a", "05-01T00:00:00", false),
@@ -207,16 +209,57 @@ fn a_cap_holds_in_its_namespaces_until_its_instant() {
     let now = instant("05-01T00:00:00");
     let capped = stand(&engine.regime, &registry, &asked, now);
     let next = governance::next_instant(&capped, Some(&declaration(json!({}))), &registry, now);
-    assert_eq!(next, Some(instant("06-01T00:00:00")), "the nearest instant at which it may stand otherwise");
+    assert_eq!(next, Some(instant("05-31T23:59:55")), "the nearest instant at which it may stand otherwise");
+}
+
+#[test]
+fn what_runs_out_ends_once_and_at_the_instant_that_is_told() {
+    let engine = engine(json!({"graceOnRaise": "60s", "graceOnSuspension": "60s", "rollout": [
+        {"namespaces": ["a"], "effectCap": "Warn", "until": "2026-06-01T00:00:00Z", "reason": "rollout"}]}));
+    let spec = declaration(json!({}));
+    let since = instant("05-31T23:59:00");
+    let declaration = Declaration {
+        spec: &spec,
+        created: Some(instant("01-01T00:00:00")),
+        recorded_class: Some("Restricted"),
+        class_since: Some(since),
+        unacceptable_since: Some(since),
+    };
+    let facts = NamespaceFacts { name: "a", system: false, label: Some("Restricted"), declaration: Some(declaration) };
+    let mut registry = Registry::usual();
+    registry.providers.insert("ntc".to_owned(), provider(json!({"state": "Suspended"})));
+    let at = |now| {
+        let standing = standing(&engine.regime, &facts, &registry, now);
+        let next = governance::next_instant(&standing, Some(&spec), &registry, now);
+        let governed = standing.governed().unwrap();
+        let graces = [governed.raise, governed.suspension].map(|grace| grace.map(|grace| grace.until));
+        ([graces[0], graces[1], governed.cap.as_ref().map(|cap| cap.until)], next)
+    };
+    let end = instant("05-31T23:59:55");
+    assert_eq!(at(since), ([Some(end); 3], Some(end)));
+    assert_eq!(at(end - SignedDuration::from_millis(1)), ([Some(end); 3], Some(end)));
+    assert_eq!(at(end), ([None; 3], None));
+}
+
+#[test]
+fn a_grace_shorter_than_clocks_may_differ_is_over_at_once() {
+    for (length, holds) in [("5s", false), ("6s", true)] {
+        let engine = engine(json!({"graceOnRaise": length}));
+        let asked = Asked { name: "a", label: None, declared: Some(json!({})) };
+        let standing = stand(&engine.regime, &Registry::usual(), &asked, instant("01-01T00:00:00"));
+        assert_eq!(standing.governed().unwrap().raise.is_some(), holds, "{length}");
+    }
 }
 
 proptest! {
-    /// The leader's clock and that of the replica that decides are off by some seconds each, either way. `passed` is the
-    /// time since the change, by neither of them.
+    /// The leader's clock and that of the replica that decides are off by some seconds each, and differ by no more than
+    /// five. `passed` is the time since the change, by neither of them.
     #[test]
-    fn skewed_clocks_loosen_nothing(leader in -5_i64..=5, replica in -5_i64..=5, passed in 0_i64..90) {
+    fn skewed_clocks_loosen_nothing(leader in -5_i64..=5, apart in -5_i64..=5, passed in -90_i64..90) {
         const LENGTH: i64 = 60;
-        let engine = engine(json!({"graceOnRaise": "60s", "graceOnSuspension": "60s"}));
+        let replica = (leader + apart).clamp(-5, 5);
+        let engine = engine(json!({"graceOnRaise": "60s", "graceOnSuspension": "60s", "rollout": [
+            {"namespaces": ["a"], "effectCap": "Warn", "until": "2026-06-01T00:00:00Z", "reason": "rollout"}]}));
         let change = instant("06-01T00:00:00");
         let after = |seconds: i64| change + SignedDuration::from_secs(seconds);
         let spec = declaration(json!({}));
@@ -237,17 +280,26 @@ proptest! {
         let (recorded, now) = (after(leader), after(passed + replica));
         let governed = stand(&registry, Some(recorded), now);
         for grace in [governed.raise, governed.suspension].into_iter().flatten() {
-            prop_assert!(passed < LENGTH + leader - replica, "it ends by the clocks that know of it");
+            prop_assert!(passed < LENGTH, "whoever recorded it and whoever asks, it is over in time");
             prop_assert!(grace.from <= recorded && grace.from <= now, "nothing made since is older: {:?}", grace);
         }
-        prop_assert!(passed < LENGTH + 10 || (governed.raise, governed.suspension) == (None, None));
+        // The other way it is bounded too: no sooner than by both clocks' error and the allowance.
+        prop_assert!(!(0..LENGTH - 10).contains(&passed) || governed.raise.is_some());
         // What is recorded decides no acceptance and no class.
         let unrecorded = stand(&registry, None, now);
         prop_assert_eq!((&governed.acceptance, governed.rank), (&unrecorded.acceptance, unrecorded.rank));
-        // A registration that ran out is over everywhere once the slowest clock is there.
+        // A cap is over everywhere when it ends.
+        prop_assert!(passed < 0 || governed.cap.is_none());
+        prop_assert!(passed >= -10 || governed.cap.is_some());
+        // So is a registration, and the grace that follows it; one that begins has begun nowhere before.
         registry.providers.insert("ntc".to_owned(), provider(json!({"validUntil": change.to_string()})));
-        let accepted = stand(&registry, Some(recorded), now).acceptance.accepted();
-        prop_assert_eq!(accepted, passed + replica < 0);
-        prop_assert!(passed < 5 || !accepted);
+        let ended = stand(&registry, None, now);
+        prop_assert!(passed < 0 || !ended.acceptance.accepted());
+        prop_assert!(passed >= -10 || ended.acceptance.accepted());
+        prop_assert!(passed < LENGTH || ended.suspension.is_none());
+        registry.providers.insert("ntc".to_owned(), provider(json!({"validFrom": change.to_string()})));
+        let begun = stand(&registry, None, now).acceptance.accepted();
+        prop_assert!(passed >= 0 || !begun);
+        prop_assert!(passed < 10 || begun);
     }
 }

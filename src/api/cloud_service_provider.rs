@@ -67,11 +67,12 @@ pub struct CloudServiceProviderSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "text::<Line>")]
     pub reference: Option<String>,
-    /// First instant at which the grade holds.
+    /// First instant at which the grade holds; counted as five seconds later, since the clocks of replicas may differ.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time::instant_option")]
     #[schemars(schema_with = "instant")]
     pub valid_from: Option<Timestamp>,
-    /// Instant at which the grade no longer holds.
+    /// Instant at which the grade no longer holds; counted as five seconds earlier, since the clocks of replicas may
+    /// differ.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time::instant_option")]
     #[schemars(schema_with = "instant")]
     pub valid_until: Option<Timestamp>,

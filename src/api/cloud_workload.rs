@@ -318,7 +318,7 @@ pub struct Capped {
     pub effect: Effect,
     /// The effect that holds until the cap ends.
     pub cap: Effect,
-    /// When the cap ends.
+    /// When the cap ends: five seconds before the instant that the baseline names.
     #[serde(deserialize_with = "time::instant")]
     #[schemars(schema_with = "instant")]
     pub until: Timestamp,

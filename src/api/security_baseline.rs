@@ -141,12 +141,12 @@ pub struct SecurityBaselineSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_scoped: Option<Effect>,
     /// How long Pods are still re-created after a declaration became unacceptable, such as `720h`, which holds when
-    /// left out.
+    /// left out. It ends five seconds early, since the clocks of replicas may differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "text::<Span>")]
     pub grace_on_suspension: Option<String>,
     /// How long Pods are still re-created after a class was declared or raised, such as `168h`, which holds when left
-    /// out.
+    /// out. It ends five seconds early, since the clocks of replicas may differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "text::<Span>")]
     pub grace_on_raise: Option<String>,
@@ -317,7 +317,7 @@ pub struct Rollout {
     pub namespaces: Vec<String>,
     /// Highest effect there.
     pub effect_cap: Effect,
-    /// Instant at which the cap ends.
+    /// Instant at which the cap ends; counted as five seconds earlier, since the clocks of replicas may differ.
     #[serde(deserialize_with = "time::instant")]
     #[schemars(schema_with = "instant")]
     pub until: Timestamp,

@@ -25,7 +25,14 @@ use crate::engine::Engines;
 use crate::reconcile::{self, Reconciler, cloud_workload};
 
 const NAMESPACE: &str = "fbr-portal";
+/// When it changes by the clock that is given.
 const INSTANT: &str = "2026-06-01T00:00:00Z";
+/// The instant to write so that what holds until then is over at [`INSTANT`]: clocks may differ.
+const UNTIL: &str = "2026-06-01T00:00:05Z";
+/// The same of what holds from then on.
+const FROM: &str = "2026-05-31T23:59:55Z";
+/// The start of a grace of a day that is over at [`INSTANT`].
+const SINCE: &str = "2026-05-31T00:00:05Z";
 /// How long before its instant everything is as before.
 const BEFORE: Duration = Duration::from_millis(1);
 const REPLICASETS: &str = "system:serviceaccount:kube-system:replicaset-controller";
@@ -74,7 +81,7 @@ const ACCEPTED: &str = "Accepted";
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
 fn table() -> Vec<Row> {
-    let cap = json!([{"namespaces": ["fbr-*"], "effectCap": "Warn", "until": INSTANT, "reason": "rollout"}]);
+    let cap = json!([{"namespaces": ["fbr-*"], "effectCap": "Warn", "until": UNTIL, "reason": "rollout"}]);
     let grace = json!({"graceOnRaise": "24h", "graceOnSuspension": "24h"});
     let of_raise = || Row {
         baseline: grace.clone(),
@@ -85,10 +92,10 @@ fn table() -> Vec<Row> {
         ..Row::plain()
     };
     vec![
-        Row { what: "the provider's registration runs out", provider: json!({"validUntil": INSTANT}), ..Row::plain() },
+        Row { what: "the provider's registration runs out", provider: json!({"validUntil": UNTIL}), ..Row::plain() },
         Row {
             what: "the provider's registration begins",
-            provider: json!({"validFrom": INSTANT}),
+            provider: json!({"validFrom": FROM}),
             admitted: [false, true],
             passes: [false, true],
             operator: (ACCEPTED, [json!("False"), json!("True")]),
@@ -101,15 +108,10 @@ fn table() -> Vec<Row> {
             operator: (ENFORCE, [json!("privileged"), json!("restricted")]),
             ..Row::plain()
         },
-        Row {
-            what: "the grace of a first declaration ends",
-            created: "2026-05-31T00:00:00Z",
-            status: json!({}),
-            ..of_raise()
-        },
+        Row { what: "the grace of a first declaration ends", created: SINCE, status: json!({}), ..of_raise() },
         Row {
             what: "the grace of a raised class ends",
-            status: json!({"class": "Restricted", "classSince": "2026-05-31T00:00:00Z"}),
+            status: json!({"class": "Restricted", "classSince": SINCE}),
             ..of_raise()
         },
         Row {
@@ -117,7 +119,7 @@ fn table() -> Vec<Row> {
             baseline: grace.clone(),
             provider: json!({"state": "Suspended"}),
             status: json!({"class": "Restricted", "classSince": "2026-01-01T00:00:00Z",
-                "unacceptableSince": "2026-05-31T00:00:00Z"}),
+                "unacceptableSince": SINCE}),
             recreated: true,
             passes: [false, false],
             operator: (ACCEPTED, [json!("False"), json!("False")]),
@@ -126,7 +128,8 @@ fn table() -> Vec<Row> {
         Row {
             what: "the grace of an expired registration ends",
             baseline: grace,
-            provider: json!({"validUntil": "2026-05-31T00:00:00Z"}),
+            // It runs from the instant at which the registration counts as over.
+            provider: json!({"validUntil": "2026-05-31T00:00:10Z"}),
             recreated: true,
             passes: [false, false],
             operator: (ACCEPTED, [json!("False"), json!("False")]),

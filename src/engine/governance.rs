@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::CloudWorkloadSpec;
 use crate::catalogue::placement;
-use crate::control::{Acceptance, Cap, Context, Governed, Grace, Lookup, Regime, Standing};
+use crate::control::{Acceptance, Cap, Context, Governed, Grace, Lookup, Regime, Standing, begun_at, over_at};
 
 /// What is known of a namespace.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +87,7 @@ fn raise(regime: &Regime, declaration: &Declaration<'_>, rank: usize, now: Times
 fn suspension(regime: &Regime, facts: &NamespaceFacts<'_>, context: &dyn Context, now: Timestamp) -> Option<Grace> {
     let declaration = facts.declaration?;
     let expired = match context.provider(&declaration.spec.provider) {
-        Lookup::Found(provider) => provider.valid_until.filter(|until| *until <= now),
+        Lookup::Found(provider) => provider.valid_until.map(over_at).filter(|over| *over <= now),
         Lookup::Absent | Lookup::Unknown => None,
     };
     let from = [expired, declaration.unacceptable_since].into_iter().flatten().min().unwrap_or(now);
@@ -97,7 +97,7 @@ fn suspension(regime: &Regime, facts: &NamespaceFacts<'_>, context: &dyn Context
 /// What was recorded by a clock that is ahead of this one counts as now: nothing made since is older than it.
 fn grace(from: Timestamp, length: SignedDuration, now: Timestamp) -> Option<Grace> {
     let from = from.min(now);
-    let until = from.checked_add(length).ok()?;
+    let until = over_at(from.checked_add(length).ok()?);
     (now < until).then_some(Grace { from, until })
 }
 
@@ -106,8 +106,9 @@ pub fn cap(regime: &Regime, namespace: &str, now: Timestamp) -> Option<Cap> {
     regime
         .rollout
         .iter()
-        .filter(|entry| now < entry.until && entry.namespaces.iter().any(|pattern| matches(pattern, namespace)))
-        .map(|entry| Cap { effect: entry.effect, until: entry.until })
+        .filter(|entry| entry.namespaces.iter().any(|pattern| matches(pattern, namespace)))
+        .map(|entry| Cap { effect: entry.effect, until: over_at(entry.until) })
+        .filter(|cap| now < cap.until)
         .min_by_key(|cap| (cap.effect, cap.until))
 }
 
@@ -133,7 +134,7 @@ pub fn next_instant(
     let graces = governed.into_iter().flat_map(|governed| [governed.raise, governed.suspension]).flatten();
     let caps = governed.into_iter().filter_map(|governed| governed.cap.as_ref());
     let provider = declaration.and_then(|spec| match context.provider(&spec.provider) {
-        Lookup::Found(provider) => Some([provider.valid_from, provider.valid_until]),
+        Lookup::Found(provider) => Some([provider.valid_from.map(begun_at), provider.valid_until.map(over_at)]),
         Lookup::Absent | Lookup::Unknown => None,
     });
     graces

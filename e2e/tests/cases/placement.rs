@@ -77,8 +77,10 @@ async fn an_expired_provider(suite: Arc<Suite>) -> Result<()> {
     registered(&amanat, &patched(provider("expired"), &past)).await?;
     let namespace = amanat.cluster().namespace("expired", &[]).await?;
     let refusal = dry(&amanat.tools(), &kept_by(&namespace, "expired", &json!({}))).await?;
-    let parts =
-        ["placement/provider-accredited: spec.provider: ", "the registration of provider expired ran out at 2022"];
+    let parts = [
+        "placement/provider-accredited: spec.provider: ",
+        "the registration of provider expired ran out at 2021-12-31T23:59:55Z",
+    ];
     refused_by(refusal, "declarations", &parts)
 }
 

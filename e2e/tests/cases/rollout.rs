@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::amanat::control::CLOCK_SKEW;
 use anyhow::{Context, Result, ensure};
 use e2e::amanat::{self, Amanat};
 use e2e::case::{Case, Suite};
@@ -38,7 +39,8 @@ async fn capped(suite: Arc<Suite>) -> Result<()> {
     given::aged(cluster, &namespace).await?;
 
     let end = Timestamp::from_second(Timestamp::now().checked_add(CAP)?.as_second())?;
-    let entry = json!({"namespaces": ["legacy-*"], "effectCap": "Warn", "until": end, "reason": "migration"});
+    let until = end.checked_add(CLOCK_SKEW)?;
+    let entry = json!({"namespaces": ["legacy-*"], "effectCap": "Warn", "until": until, "reason": "migration"});
     let values = patched(amanat::values(), &json!({"baseline": {"rollout": [entry]}}));
     upgrade(&amanat, &values).await?;
     let outcome = lapse(&amanat, &namespace, end).await;

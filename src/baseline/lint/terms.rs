@@ -6,7 +6,7 @@ use super::Findings;
 use crate::api::{Effect, SecurityBaselineSpec, Undeclared};
 use crate::baseline::{Effective, NEWEST_POD_SECURITY, is_newer, unknown};
 use crate::catalogue;
-use crate::control::Class;
+use crate::control::{Class, over_at};
 
 pub(super) fn lint(
     spec: &SecurityBaselineSpec,
@@ -72,17 +72,18 @@ fn rollout(spec: &SecurityBaselineSpec, effective: Option<&Effective>, now: Time
     };
     for (index, entry) in spec.rollout.iter().enumerate() {
         let path = format!("spec.rollout[{index}]");
+        let over = over_at(entry.until);
         // The boundary instant counts as over.
-        if now >= entry.until {
-            let message = format!("it is over since {}: remove it", entry.until);
+        if now >= over {
+            let message = format!("it is over since {over}: remove it");
             findings.warn("rollout-over", format!("{path}.until"), message);
         } else if effective.is_some_and(|effective| strictest(effective) <= entry.effect_cap) {
             let message = format!("it caps nothing: no control has more than {}", entry.effect_cap);
             findings.warn("rollout-without-effect", format!("{path}.effectCap"), message);
         }
         let all = entry.namespaces.iter().position(|pattern| pattern.chars().all(|c| c == '*'));
-        if let Some(at) = all.filter(|_| now < entry.until) {
-            let message = format!("it caps every namespace until {}: name those that are brought in", entry.until);
+        if let Some(at) = all.filter(|_| now < over) {
+            let message = format!("it caps every namespace until {over}: name those that are brought in");
             findings.warn("rollout-of-everything", format!("{path}.namespaces[{at}]"), message);
         }
     }

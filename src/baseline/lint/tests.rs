@@ -47,8 +47,8 @@ fn every_rule_has_a_baseline_that_breaks_it() {
         "until": instant, "reason": "rollout"}])
     };
     let mut broken: Vec<Value> = vec![
-        baseline(json!({"rollout": until(NOW, "Warn", "a")})),
-        baseline(json!({"rollout": until("2026-06-01T00:00:01Z", "Warn", "*")})),
+        baseline(json!({"rollout": until("2026-06-01T00:00:05Z", "Warn", "a")})),
+        baseline(json!({"rollout": until("2026-06-01T00:00:06Z", "Warn", "*")})),
         baseline(json!({"administrators": {"groups": []}, "undeclared": "Disabled", "podSecurityVersion": "v1.30"})),
         baseline(json!({"catalogue": "99.0.0"})),
         baseline(json!({"podSecurityVersion": "v1.99", "catalogue": "99.0.0"})),
@@ -96,7 +96,7 @@ fn the_boundary_instant_of_a_cap_counts_as_over() {
         let rollout = json!([{"namespaces": ["a"], "effectCap": "Warn", "until": until, "reason": "rollout"}]);
         linted(baseline(json!({"rollout": rollout})), Mode::Cluster).iter().any(|line| line.contains("[rollout-over]"))
     };
-    assert!(capped(NOW) && capped("2026-05-31T23:59:59Z") && !capped("2026-06-01T00:00:01Z"));
+    assert!(capped(NOW) && capped("2026-06-01T00:00:05Z") && !capped("2026-06-01T00:00:06Z"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use super::{Declared, cloud_model_permitted::site_of, finding};
 use crate::api::{CloudServiceProviderSpec, ProviderState};
-use crate::control::{Acceptance, Case, Check, Lookup, NotAssessed, Params, Point, Severity, Sink};
+use crate::control::{Acceptance, Case, Check, Lookup, NotAssessed, Params, Point, Severity, Sink, begun_at, over_at};
 
 crate::control! {
     /// The provider is in the registry, active, in date and in scope.
@@ -8,7 +8,8 @@ crate::control! {
     /// At the instant of the decision the CloudServiceProvider that a CloudWorkload names is `Active`, between its
     /// `validFrom` and `validUntil`, may hold the class (`maxDataClass`), offers the cloud model and the service model,
     /// and has the site. While one of these fails, new workloads, changed templates and scale-ups are refused; what
-    /// runs goes on, and Pods that controllers re-create are admitted for `graceOnSuspension`.
+    /// runs goes on, and Pods that controllers re-create are admitted for `graceOnSuspension`. The clocks of replicas
+    /// may differ by five seconds: the validity counts as begun that much late, and as over that much early.
     ///
     /// ## Why
     /// An accreditation can be suspended or run out long after a workload was admitted. It is asked anew each time.
@@ -125,12 +126,13 @@ fn judge_provider(declared: &Declared<'_>, provider: &CloudServiceProviderSpec, 
             "choose an active provider, or wait until its registration is restored",
         );
     }
-    if let Some(from) = provider.valid_from.filter(|from| now < *from) {
-        refuse("provider", name.to_owned(), format!("provider {name} is registered from {from} on"), "wait until then");
+    if let Some(from) = provider.valid_from.filter(|from| now < begun_at(*from)) {
+        let message = format!("provider {name} is registered from {} on (validFrom {from})", begun_at(from));
+        refuse("provider", name.to_owned(), message, "wait until then");
     }
     // The boundary instant counts as expired.
-    if let Some(until) = provider.valid_until.filter(|until| now >= *until) {
-        let message = format!("the registration of provider {name} ran out at {until}");
+    if let Some(until) = provider.valid_until.filter(|until| now >= over_at(*until)) {
+        let message = format!("the registration of provider {name} ran out at {} (validUntil {until})", over_at(until));
         refuse(
             "provider",
             name.to_owned(),

@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use kube::{Api, Resource};
 
 use super::Reconciler;
-use super::cloud_workload::until;
+use super::cloud_workload::time_to;
 use super::conditions::{Conditions, whole_seconds};
 use crate::api::condition::{EVIDENCE_CURRENT, IN_DATE, READY, State, reason};
 use crate::api::{
-    CloudServiceProvider, CloudServiceProviderStatus, ProviderState, inert_fields_of_cloud_service_provider,
+    CloudServiceProvider, CloudServiceProviderSpec, CloudServiceProviderStatus, ProviderState,
+    inert_fields_of_cloud_service_provider,
 };
 use crate::cluster::ApplyError;
+use crate::control::{begun_at, over_at};
 
 /// Tells what a provider's registration is worth.
 ///
@@ -31,17 +33,23 @@ pub async fn reconcile(reconciler: &Reconciler, name: &str) -> Result<Option<Dur
     };
     let before = provider.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     reconciler.tell_change(provider.object_ref(&()), READY, before, &status.conditions).await;
-    let spec = &provider.spec;
-    let next = [spec.valid_from, spec.valid_until].into_iter().flatten().filter(|instant| *instant > now).min();
-    Ok(next.map(|instant| until(instant, now)))
+    let (from, until) = validity(&provider.spec);
+    let next = [from, until].into_iter().flatten().filter(|instant| *instant > now).min();
+    Ok(next.map(|instant| time_to(instant, now)))
+}
+
+/// The instants at which a registration begins and ends for every replica.
+fn validity(spec: &CloudServiceProviderSpec) -> (Option<Timestamp>, Option<Timestamp>) {
+    (spec.valid_from.map(begun_at), spec.valid_until.map(over_at))
 }
 
 /// The status at an instant. The boundary instant counts as expired.
 pub fn status(provider: &CloudServiceProvider, workloads: u32, now: Timestamp) -> CloudServiceProviderStatus {
     let spec = &provider.spec;
     let previous = provider.status.clone().unwrap_or_default();
-    let early = spec.valid_from.is_some_and(|from| now < from);
-    let late = spec.valid_until.is_some_and(|until| now >= until);
+    let (from, until) = validity(spec);
+    let early = from.is_some_and(|from| now < from);
+    let late = until.is_some_and(|until| now >= until);
     let effective = match (spec.state, early, late) {
         (ProviderState::Active, false, false) => format!("{:?}", spec.grade),
         (ProviderState::Active, true, _) => "NotYetValid".to_owned(),
@@ -51,11 +59,14 @@ pub fn status(provider: &CloudServiceProvider, workloads: u32, now: Timestamp) -
     let same = previous.effective.as_ref() == Some(&effective);
     let since = previous.since.filter(|_| same).unwrap_or_else(|| whole_seconds(now));
     let mut conditions = Conditions::new(&previous.conditions, provider.metadata.generation, whole_seconds(now));
-    let dated = spec.valid_from.is_some() && spec.valid_until.is_some();
     match (early, late) {
-        (true, _) => conditions.set(IN_DATE, false, reason::NOT_YET_VALID, "validFrom is in the future"),
-        (_, true) => conditions.set(IN_DATE, false, reason::EXPIRED, "validUntil is over"),
-        _ if dated => conditions.set(IN_DATE, true, reason::VALID, "between validFrom and validUntil"),
+        (true, _) => {
+            conditions.set(IN_DATE, false, reason::NOT_YET_VALID, "validFrom is in the future, or seconds ago")
+        }
+        (_, true) => conditions.set(IN_DATE, false, reason::EXPIRED, "validUntil is over, or seconds ahead"),
+        _ if from.is_some() && until.is_some() => {
+            conditions.set(IN_DATE, true, reason::VALID, "between validFrom and validUntil")
+        }
         _ => conditions.set(IN_DATE, State::Unknown, reason::NOT_ASSESSED, "validFrom or validUntil is not set"),
     }
     conditions.set(
@@ -81,7 +92,7 @@ pub fn status(provider: &CloudServiceProvider, workloads: u32, now: Timestamp) -
         observed_generation: provider.metadata.generation,
         effective: Some(effective),
         since: Some(since),
-        expires_at: spec.valid_until,
+        expires_at: until,
         workloads: Some(workloads),
         conditions: conditions.finish(),
     }
@@ -104,10 +115,10 @@ mod tests {
     #[test]
     fn what_a_registration_is_worth() {
         let table = [
-            ("Active", "2025-12-31T23:59:59Z", "NotYetValid"),
-            ("Active", "2026-01-01T00:00:00Z", "Accredited"),
-            ("Active", "2026-12-31T23:59:59Z", "Accredited"),
-            ("Active", "2027-01-01T00:00:00Z", "Expired"),
+            ("Active", "2026-01-01T00:00:04Z", "NotYetValid"),
+            ("Active", "2026-01-01T00:00:05Z", "Accredited"),
+            ("Active", "2026-12-31T23:59:54Z", "Accredited"),
+            ("Active", "2026-12-31T23:59:55Z", "Expired"),
             ("Suspended", "2026-06-01T00:00:00Z", "Suspended"),
         ];
         for (state, now, effective) in table {
@@ -116,6 +127,7 @@ mod tests {
             let ready = crate::api::condition::is_true(&status.conditions, READY);
             assert_eq!(ready, effective == "Accredited", "{state} at {now}");
             assert_eq!((status.observed_generation, status.workloads), (Some(3), Some(2)));
+            assert_eq!(status.expires_at, Some("2026-12-31T23:59:55Z".parse().unwrap()));
         }
     }
 

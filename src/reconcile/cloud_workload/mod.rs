@@ -96,12 +96,12 @@ pub async fn reconcile(reconciler: &Reconciler, namespace: &str) -> Result<Optio
     let in_the_way = !(applied.failures.is_empty() && applied.conflicts.is_empty());
     let instant = next_instant(&standing, workload.map(|workload| &workload.spec), &context, now);
     let waits =
-        [instant.map(|instant| until(instant, now)), graced.then_some(GRACED), in_the_way.then_some(IN_THE_WAY)];
+        [instant.map(|instant| time_to(instant, now)), graced.then_some(GRACED), in_the_way.then_some(IN_THE_WAY)];
     Ok(waits.into_iter().flatten().min())
 }
 
 /// The time to an instant, and a moment: just before it, nothing has changed yet.
-pub(super) fn until(instant: Timestamp, now: Timestamp) -> Duration {
+pub(super) fn time_to(instant: Timestamp, now: Timestamp) -> Duration {
     let left = Duration::try_from(instant.duration_since(now)).unwrap_or_default();
     left.saturating_add(Duration::from_millis(50)).min(LONGEST)
 }
