@@ -26,7 +26,7 @@ use amanat::api::Effect;
 use amanat::catalogue;
 use amanat::cli::check::{CheckArgs, check};
 use amanat::cli::inputs::Inputs;
-use amanat::control::Kind;
+use amanat::control::{Kind, size};
 use amanat::report::Entry;
 use axum::body::Body;
 use http_body_util::BodyExt;
@@ -225,6 +225,45 @@ async fn created_objects() {
         }
     }
     assert!(denied > 500 && warned > 300 && passed > 10, "{denied} denied, {warned} warned, {passed} passed");
+}
+
+/// An object with a list of as many parts of the same kind.
+fn of_many_parts(kind: Kind, count: usize) -> Written {
+    if kind == Kind::NetworkPolicy {
+        let peer = json!({"ipBlock": {"cidr": "10.0.0.0/8"}});
+        let spec = json!({"podSelector": {}, "ingress": [{"from": vec![peer; count]}]});
+        return Written::new(kind, "restricted", "app", json!({"spec": spec}));
+    }
+    let variable = json!({"name": "a", "value": "{\"},"});
+    let container =
+        json!({"name": "app", "image": "r/app:1", "imagePullPolicy": "Always", "env": vec![variable; count]});
+    Written::workload(kind, "restricted", "app", &json!({"spec": {"containers": [container]}}))
+}
+
+#[tokio::test]
+async fn objects_of_as_many_parts_as_are_read_and_of_one_more() {
+    let router = webhook(&registry());
+    for kind in [Kind::Deployment, Kind::NetworkPolicy] {
+        let (mut fitting, mut beyond) = (0_usize, 100_000_usize);
+        while beyond - fitting > 1 {
+            let middle = fitting.midpoint(beyond);
+            let fits = size::value_fits(&of_many_parts(kind, middle).object, size::structure(kind));
+            if fits { fitting = middle } else { beyond = middle }
+        }
+        let reason = size::too_large(kind);
+        for (count, is_read) in [(fitting, true), (beyond, false)] {
+            let written = of_many_parts(kind, count);
+            let response =
+                review(&router, "/validate/governed", "CREATE", &written, written.object.clone(), None).await;
+            let refused = response["status"]["message"].as_str().is_some_and(|message| message.contains(&reason));
+            assert_eq!(refused, !is_read, "the webhook of {count} parts of a {kind}: {response}");
+            let documents = registry().into_iter().chain([written.object]);
+            let text = documents.map(|object| format!("---\n{object}\n")).collect::<String>();
+            let report = check(&CheckArgs::default(), &Inputs::of_text("all.yaml", &text)).unwrap().report;
+            let errors: Vec<_> = report.errors.iter().map(|error| error.message.as_str()).collect();
+            assert_eq!(errors, if is_read { vec![] } else { vec![reason.as_str()] }, "{count} parts of a {kind}");
+        }
+    }
 }
 
 /// What a comparison forgives, by a table of its own: a template is forgiven whole when nothing of it changed, and judged

@@ -11,10 +11,10 @@ use super::exits::{self, Exit};
 use super::respond::{Answer, Decision};
 use super::standing::{Unavailable, look_up, look_up_references};
 use super::state::AdmissionState;
-use super::{room, undecodable};
+use super::undecodable;
 use crate::api::{DATA_CLASS_LABEL, Effect};
 use crate::cluster::LiveContext;
-use crate::control::{Actor, Body, Context, Kind, Operation, Standing, Subject};
+use crate::control::{Actor, Body, Context, Kind, Operation, Standing, Subject, size};
 use crate::engine::{self, Engine, NamespaceFacts, Verdict, Want};
 
 /// Set by the kubelet on the Pods that it shows for files on its node.
@@ -199,8 +199,8 @@ fn decode(
 ) -> Result<Box<Subject>, String> {
     let mut subject = match object {
         (Some(decoded), _) => decoded,
-        (None, Some(text)) if !room::fits(text.get(), room::structure(kind)) => {
-            return Err(undecodable::too_large(kind));
+        (None, Some(text)) if !size::fits(text.get(), size::structure(kind)) => {
+            return Err(size::too_large(kind));
         }
         (None, Some(text)) => {
             let subject = Subject::decode(kind, &mut serde_json::Deserializer::from_str(text.get()));

@@ -13,7 +13,6 @@ use super::envelope::Request;
 use super::respond::{Answer, Decision};
 use super::standing::Unavailable;
 use super::state::AdmissionState;
-use super::{room, undecodable};
 use crate::api::{
     CloudServiceProviderSpec, GROUP, Invalid, PublicSectorEntitySpec, SecurityBaseline, SecurityBaselineSpec,
     inert_fields_of_cloud_service_provider, inert_fields_of_public_sector_entity, inert_fields_of_security_baseline,
@@ -21,7 +20,7 @@ use crate::api::{
 use crate::baseline::{Effective, Mode, Problems};
 use crate::cluster::baselines::choose;
 use crate::cluster::{Fate, World};
-use crate::control::{Actor, Metadata, Operation};
+use crate::control::{Actor, Metadata, Operation, size};
 
 /// Answers a request of the registry's entry.
 pub(super) async fn decide(state: &AdmissionState, request: &Request<'_>) -> Result<Answer, Unavailable> {
@@ -56,8 +55,8 @@ struct Object<S> {
 
 fn parse<S: DeserializeOwned>(object: Option<&RawValue>, kind: &str) -> Result<Object<S>, String> {
     let Some(object) = object else { return Err(format!("the request carries no {kind}")) };
-    if !room::fits(object.get(), room::STRUCTURE) {
-        return Err(undecodable::too_large(kind));
+    if !size::fits(object.get(), size::STRUCTURE) {
+        return Err(size::too_large(kind));
     }
     serde_json::from_str(object.get()).map_err(|error| format!("the {kind} can't be read (byte {})", error.column()))
 }

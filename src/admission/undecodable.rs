@@ -11,11 +11,6 @@ pub(super) fn reason(kind: Kind, subresource: &str, error: &serde_json::Error) -
     format!("the {what} can't be judged, because it can't be read: {}{place}", problem(error))
 }
 
-/// The reason of an object that is not read at all, since it would take too much memory.
-pub(super) fn too_large(kind: impl std::fmt::Display) -> String {
-    format!("the {kind} can't be judged, because it has too many parts: leave some out")
-}
-
 fn problem(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);

@@ -9,7 +9,7 @@ use crate::api::{
     self, CloudServiceProvider, CloudServiceProviderSpec, CloudWorkloadSpec, DATA_CLASS_LABEL, GROUP,
     PublicSectorEntity, PublicSectorEntitySpec, SecurityBaseline, VERSION,
 };
-use crate::control::{Body, Kind, Subject};
+use crate::control::{Body, Kind, Subject, size};
 use crate::manifest::{Item, Node, Place, items};
 use crate::report::{InputError, ObjectRef, Source, locate_text};
 
@@ -178,6 +178,9 @@ impl<'a> Objects<'a> {
             return self.own(&api_version, &kind, &value, origin);
         }
         match Kind::from_group_kind(group, &kind).filter(|kind| *kind != Kind::Scale) {
+            Some(kind) if !size::value_fits(&value, size::structure(kind)) => {
+                self.errors.push(origin.error("", size::too_large(kind)));
+            }
             Some(kind) => match Subject::from_manifest(kind, value) {
                 Ok(subject) => self.judged.push(Object { origin, subject, api_version }),
                 Err(error) => self.errors.push(origin.error("", format!("{kind} can't be read: {error}"))),
@@ -210,6 +213,11 @@ impl<'a> Objects<'a> {
             }
             return;
         }
+        let structure = if kind == "CloudWorkload" { size::structure(Kind::CloudWorkload) } else { size::STRUCTURE };
+        if !size::value_fits(value, structure) {
+            self.errors.push(origin.error("", size::too_large(kind)));
+            return self.give_up(kind, value);
+        }
         let mut problems = api::unknown_fields(value, kind);
         if api_version != format!("{GROUP}/{VERSION}") {
             let message = format!("unknown version {api_version}; write {GROUP}/{VERSION}");
@@ -224,10 +232,7 @@ impl<'a> Objects<'a> {
                 Ok(subject) if sound => {
                     self.judged.push(Object { origin, subject, api_version: api_version.to_owned() });
                 }
-                _ => {
-                    let namespace = value.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
-                    self.broken.insert(namespace.to_owned());
-                }
+                _ => self.give_up(kind, value),
             },
             "CloudServiceProvider" => {
                 if let Ok(provider) = api::read::<CloudServiceProvider>(value) {
@@ -244,6 +249,14 @@ impl<'a> Objects<'a> {
                     self.baselines.push((baseline, origin));
                 }
             }
+        }
+    }
+
+    /// Where a declaration can't be read, nothing is judged as if there were none.
+    fn give_up(&mut self, kind: &str, value: &Value) {
+        if kind == "CloudWorkload" {
+            let namespace = value.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+            self.broken.insert(namespace.to_owned());
         }
     }
 

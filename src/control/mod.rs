@@ -12,6 +12,7 @@ mod placed;
 mod pod;
 mod pod_security;
 mod pod_spec;
+pub mod size;
 mod skew;
 mod standing;
 mod strictness;

@@ -57,6 +57,22 @@ fn own_kinds_are_read_strictly() {
 }
 
 #[test]
+fn an_object_of_too_many_parts_is_refused_for_that_alone() {
+    let folder = Folder::new(&[("b.yaml", BAD)]);
+    for (kind, count) in [("SecurityBaseline", 7_000), ("CloudServiceProvider", 7_000), ("CloudWorkload", 35_000)] {
+        let metadata = r#"{"name":"workload","namespace":"fbr-portal"}"#;
+        let spec = format!(r#"{{"tags":[{}{{}}]}}"#, "{},".repeat(count));
+        let text =
+            format!(r#"{{"apiVersion":"amanat.dev/v1alpha1","kind":"{kind}","metadata":{metadata},"spec":{spec}}}"#);
+        folder.write("a.yaml", &text);
+        let ran = folder.run(&["check", "-n", "fbr-portal", "."]);
+        ran.fails_with(2, &format!("a.yaml:1:1: the {kind} can't be judged, because it has too many parts"));
+        assert_eq!(ran.err.matches("a.yaml").count(), 1, "{ran:?}");
+        assert_eq!(ran.err.contains("no data class"), kind != "CloudWorkload", "{ran:?}");
+    }
+}
+
+#[test]
 fn two_that_differ_are_an_error() {
     let other = DECLARATION.replace("Restricted", "Open");
     let folder = Folder::new(&[("a.yaml", DECLARATION), ("b.yaml", &other)]);
