@@ -80,7 +80,7 @@ pub fn page() -> String {
         .to_owned();
     for (group, heading, _) in GROUPS {
         page.push_str(&format!("\n## {heading}\n\n| | Tried | By | Held | Tests |\n|---|---|---|---|---|\n"));
-        for attack in ATTACKS.iter().filter(|attack| attack.group == *group) {
+        for attack in ATTACKS.iter().copied().flatten().filter(|attack| attack.group == *group) {
             let held = match attack.standing {
                 Standing::Held => "yes".to_owned(),
                 Standing::Partly(why) => format!("partly: {why}"),

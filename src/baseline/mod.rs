@@ -5,11 +5,12 @@ pub mod diff;
 mod effective;
 pub mod lint;
 mod load;
+mod resolve;
 
-pub(crate) use effective::unknown;
 pub use effective::{ControlTerms, Effective, Mode, Problem, Problems, Terms};
-use effective::{NEWEST_POD_SECURITY, is_newer};
 pub use load::{LoadError, load, load_value};
+pub(crate) use resolve::unknown;
+use resolve::{NEWEST_POD_SECURITY, is_newer};
 
 use crate::api::SecurityBaseline;
 

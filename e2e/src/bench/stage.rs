@@ -1,7 +1,9 @@
 //! The arms: a control plane, Amanat with every control on, a webhook that does nothing, and a namespace for each.
 
+mod registered;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use self::registered::{Noop, register, running};
 use super::load::{Ask, Expect, Peer, once};
 use super::pods::{self, Shape};
 use crate::amanat::{CLASS_LABEL, values};
@@ -19,7 +22,6 @@ use crate::component::Component;
 use crate::controlplane::{Options, free_ports};
 use crate::manifests::{self, manifest, patched};
 use crate::operator::{Operator, Settings};
-use crate::pki::Authority;
 use crate::process::Process;
 use crate::waiting::until;
 use crate::{chart, kubeconfig, net};
@@ -28,9 +30,6 @@ use crate::{chart, kubeconfig, net};
 const COPIED_LABEL: &str = "bench.amanat.dev/data-class";
 /// The label of the level that the API server itself enforces.
 const ENFORCED: &str = "pod-security.kubernetes.io/enforce";
-const NAME_LABEL: &str = "kubernetes.io/metadata.name";
-/// The kinds of webhook configurations.
-const CONFIGURATIONS: [&str; 2] = ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"];
 /// How many reviews of each shape are recorded.
 const RECORDED: usize = 64;
 const SOON: Duration = Duration::from_secs(120);
@@ -270,100 +269,6 @@ async fn even_out(cluster: &Cluster) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The webhook that does nothing, as a process of its own.
-struct Noop {
-    port: u16,
-    authority: Authority,
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-impl Noop {
-    fn new(cluster: &Cluster, port: u16) -> Result<Self> {
-        let authority = Authority::new("noop")?;
-        let identity = authority.server("noop", &["127.0.0.1"])?;
-        let (certificate, key) = (cluster.fresh_path("noop.crt"), cluster.fresh_path("noop.key"));
-        std::fs::write(&certificate, identity.certificate)?;
-        std::fs::write(&key, identity.key)?;
-        Ok(Self { port, authority, certificate, key })
-    }
-
-    fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
-    fn start(&mut self, cluster: &Cluster, record: Option<&Path>) -> Result<Component> {
-        let own = std::env::current_exe().context("find the executable of this process")?;
-        let mut arguments = vec!["guard".to_owned(), own.to_string_lossy().into_owned(), "noop-webhook".to_owned()];
-        arguments.extend([
-            format!("--address={}", self.address()),
-            format!("--certificate={}", self.certificate.display()),
-            format!("--key={}", self.key.display()),
-        ]);
-        arguments.extend(record.map(|folder| format!("--record={}", folder.display())));
-        let mut component = Component::new("noop", cluster.binary(), arguments, cluster.fresh_path("noop.log"));
-        component.start()?;
-        Ok(component)
-    }
-}
-
-/// The process that a component guards, once it listens.
-async fn running(component: &Component, address: &str) -> Result<Process> {
-    until(SOON, "the webhook that does nothing to listen", async || net::connect(address).await.map(|_| ())).await?;
-    Process::guarded_by(component)
-}
-
-/// Registers the webhook that does nothing as Amanat is, for the namespaces of its two arms.
-async fn register(cluster: &Cluster, noop: &Noop) -> Result<()> {
-    let tools = cluster.tools();
-    for kind in CONFIGURATIONS {
-        let found = tools.kubectl(&["get", kind, "amanat", "--ignore-not-found", "-o", "json"]).await?.ok()?;
-        if found.is_empty() {
-            continue;
-        }
-        let found: Value = serde_json::from_str(&found)?;
-        for arm in [Arm::Noop, Arm::Validating] {
-            if arm == Arm::Noop || kind == "ValidatingWebhookConfiguration" {
-                tools.apply(&copied(&found, arm, noop).to_string()).await?.ok()?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A configuration of Amanat with another place to call, and other namespaces. Of what isn't in a namespace, or is in
-/// any, Pods aren't: those webhooks are left out.
-fn copied(configuration: &Value, arm: Arm, noop: &Noop) -> Value {
-    let webhooks = configuration.get("webhooks").and_then(Value::as_array).into_iter().flatten();
-    let webhooks: Vec<Value> = webhooks.filter_map(|webhook| moved(webhook.clone(), arm, noop)).collect();
-    json!({
-        "apiVersion": configuration.get("apiVersion"),
-        "kind": configuration.get("kind"),
-        "metadata": {"name": arm.namespace()},
-        "webhooks": webhooks,
-    })
-}
-
-fn moved(mut webhook: Value, arm: Arm, noop: &Noop) -> Option<Value> {
-    let mut of_namespaces = false;
-    for requirement in webhook.pointer_mut("/namespaceSelector/matchExpressions")?.as_array_mut()? {
-        match requirement.get("key")?.as_str()? {
-            NAME_LABEL => {
-                *requirement = json!({"key": NAME_LABEL, "operator": "In", "values": [arm.namespace()]});
-                of_namespaces = true;
-            }
-            CLASS_LABEL => *requirement.get_mut("key")? = json!(COPIED_LABEL),
-            _ => {}
-        }
-    }
-    let url = webhook.pointer("/clientConfig/url")?.as_str()?;
-    let (_, path) = url.trim_start_matches("https://").split_once('/')?;
-    let authority = k8s_openapi::ByteString(noop.authority.certificate().as_bytes().to_vec());
-    let client = json!({"url": format!("https://{}/{path}", noop.address()), "caBundle": authority});
-    *webhook.get_mut("clientConfig")? = client;
-    of_namespaces.then_some(webhook)
 }
 
 /// Makes Pods where the webhook that does nothing is asked, and takes what it was asked.

@@ -7,7 +7,7 @@ mod terms;
 use jiff::Timestamp;
 
 use super::diff::{Side, diff};
-use super::effective::classes;
+use super::resolve::classes;
 use super::{Effective, Mode, Problems};
 use crate::api::SecurityBaselineSpec;
 use crate::control::Class;
