@@ -197,6 +197,53 @@ fn an_overlay_holds_for_owners_of_its_jurisdictions() {
 }
 
 #[test]
+fn an_overlay_keeps_the_parameters_that_it_leaves_out() {
+    let spec = baseline(json!({}));
+    let base = resolve(&spec).unwrap();
+    let params = |effective: &Effective, id: &str, rank: usize, name: &str| {
+        let terms = effective.controls.iter().find(|terms| terms.control.id == id).unwrap();
+        terms.by_class[rank].params.get(name).cloned()
+    };
+    let joined = |named: &Value| {
+        let overlay = json!({"title": "Punjab", "version": "1", "overlay": {"jurisdictions": ["Punjab"]},
+            "controls": [named]});
+        let overlay = base.resolve_overlay("punjab", &serde_json::from_value(overlay).unwrap(), Mode::Cluster);
+        base.join(&overlay.unwrap())
+    };
+    let (pinned, deny, token) = ("image/digest-pinned", "network/default-deny", "pod/service-account-token");
+    let effects =
+        json!({"Open": "Deny", "Public": "Deny", "Restricted": "Deny", "Confidential": "Deny", "Secret": "Deny"});
+    for id in [pinned, deny, token, "pod/resource-bounds", "image/approved-registries"] {
+        let joined = joined(&json!({"id": id, "effects": effects}));
+        let (old, new) = (Side { name: "test", spec: &spec, effective: &base }, &joined);
+        for change in diff(&old, &Side { effective: new, ..old }) {
+            assert_eq!((change.control, change.what.as_str()), (Some(id), "effect"), "{change:?}");
+        }
+    }
+    // The classes are by rank, from Open on.
+    let table = [
+        (pinned, json!({"params": {"demand": "digest"}}), 0, "demand", Some(json!("digest"))),
+        (pinned, json!({"paramsByClass": {"Public": {"demand": "digest"}}}), 0, "demand", Some(json!("tag"))),
+        (pinned, json!({"paramsByClass": {"Public": {"demand": "digest"}}}), 1, "demand", Some(json!("digest"))),
+        (pinned, json!({"params": {"demand": "tag"}}), 2, "demand", None),
+        (deny, json!({"params": {"dns": []}}), 2, "dns", Some(json!([]))),
+        (deny, json!({"params": {"gateways": ["ingress"]}}), 2, "gateways", None),
+        (token, json!({"params": {"maxTokenSeconds": 600}}), 0, "apiAccess", Some(json!("Declared"))),
+        (token, json!({"params": {"maxTokenSeconds": 600}}), 0, "maxTokenSeconds", Some(json!(600))),
+        (token, json!({"params": {"maxTokenSeconds": 3607}}), 3, "apiAccess", None),
+    ];
+    for (id, mut named, rank, name, expected) in table {
+        named["id"] = json!(id);
+        let declared = catalogue::find(id).unwrap().params.iter().find(|spec| spec.name == name).unwrap();
+        let expected = expected.map(|value| declared.parse(&value).unwrap());
+        assert_eq!(params(&joined(&named), id, rank, name), expected, "{name} of {rank} by {named}");
+    }
+    let dns = params(&base, deny, 2, "dns");
+    assert!(dns.is_some());
+    assert_eq!(params(&joined(&json!({"id": deny, "params": {"gateways": []}})), deny, 2, "dns"), dns);
+}
+
+#[test]
 fn a_control_that_is_switched_off_is_missed_by_some_generated_pod() {
     // Each fault of the generator is found by some control, and every control of Pods finds some fault: a control whose
     // check became a no-op would be told here.

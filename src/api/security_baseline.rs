@@ -268,7 +268,7 @@ pub struct ControlSpec {
     /// Whether the control supplies what it demands, where it can; true when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supply: Option<bool>,
-    /// Parameters, by name.
+    /// Parameters, by name. One that an overlay leaves out is the default baseline's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "params")]
     pub params: BTreeMap<String, Value>,

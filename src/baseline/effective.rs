@@ -121,7 +121,8 @@ impl Effective {
         let classes = self.regime.classes.clone();
         // What an overlay leaves to the base may be required there.
         let mode = if mode == Mode::Cluster { Mode::Offline } else { mode };
-        let controls = reader.controls(spec, &classes, true, mode);
+        let mut controls = reader.controls(spec, &classes, true, mode);
+        self.complete(&mut controls);
         let mut regime = reader.regime(name, spec, classes);
         if spec.grace_on_suspension.is_none() {
             regime.grace_on_suspension = self.regime.grace_on_suspension;
@@ -130,6 +131,22 @@ impl Effective {
             regime.grace_on_raise = self.regime.grace_on_raise;
         }
         reader.finish(spec, Self { regime, controls, beside: Vec::new() })
+    }
+
+    /// Gives the controls of an overlay the parameters that it leaves out, from this baseline: whoever changes an effect
+    /// alone means no other value. For some parameters none is the strictest, so that joining would shut everything.
+    fn complete(&self, controls: &mut [ControlTerms]) {
+        for terms in controls {
+            let Some(base) = self.controls.iter().find(|known| known.control.id == terms.control.id) else { continue };
+            for (theirs, mine) in terms.by_class.iter_mut().zip(&base.by_class) {
+                for name in terms.control.params.iter().map(|spec| spec.name) {
+                    let left_out = theirs.params.get(name).is_none();
+                    if let Some(value) = mine.params.get(name).filter(|_| left_out) {
+                        theirs.params.set(name, value.clone());
+                    }
+                }
+            }
+        }
     }
 
     /// This baseline with the named controls alone, each at `Deny` in every class, with the parameters that it has in the
