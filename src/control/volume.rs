@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::ClaimTemplate;
 use super::subject::or_default;
 
-/// A volume. The API lets it have one source; which is nobody's business here.
+/// A volume. That it has one source is for the API server to demand.
 #[derive(Clone, Default, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "of these sources nothing is read but that they are there")]
 pub struct Volume {
@@ -175,40 +175,48 @@ impl<'de> Visitor<'de> for Fields {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Volume, A::Error> {
         let mut volume = Volume::default();
+        let mut name = None;
         while let Some(field) = map.next_key()? {
             match field {
-                Field::Name => volume.name = map.next_value::<Option<String>>()?.unwrap_or_default(),
-                Field::ConfigMap => volume.config_map |= map.next_value::<Option<Source>>()?.is_some(),
+                Field::Name => once(&mut name, map.next_value()?)?,
+                Field::ConfigMap => there_once(&mut volume.config_map, map.next_value()?)?,
                 Field::Csi => once(&mut volume.csi, map.next_value()?)?,
-                Field::DownwardApi => volume.downward_api |= map.next_value::<Option<Source>>()?.is_some(),
-                Field::EmptyDir => volume.empty_dir |= map.next_value::<Option<Source>>()?.is_some(),
+                Field::DownwardApi => there_once(&mut volume.downward_api, map.next_value()?)?,
+                Field::EmptyDir => there_once(&mut volume.empty_dir, map.next_value()?)?,
                 Field::Ephemeral => once(&mut volume.ephemeral, map.next_value()?)?,
                 Field::Image => once(&mut volume.image, map.next_value()?)?,
-                Field::PersistentVolumeClaim => {
-                    volume.persistent_volume_claim |= map.next_value::<Option<Source>>()?.is_some();
-                }
+                Field::PersistentVolumeClaim => there_once(&mut volume.persistent_volume_claim, map.next_value()?)?,
                 Field::Projected => once(&mut volume.projected, map.next_value()?)?,
-                Field::Secret => volume.secret |= map.next_value::<Option<Source>>()?.is_some(),
-                Field::Other(name) => match OTHERS.iter().find(|other| **other == name) {
-                    Some(other) => {
-                        if let Some(source) = map.next_value()? {
-                            volume.others.insert(other, source);
-                        }
+                Field::Secret => there_once(&mut volume.secret, map.next_value()?)?,
+                Field::Other(other) => match OTHERS.iter().find(|known| **known == other) {
+                    Some(known) => {
+                        let mut source = volume.others.remove(known);
+                        once(&mut source, map.next_value()?)?;
+                        volume.others.extend(source.map(|source| (*known, source)));
                     }
                     None => drop(map.next_value::<IgnoredAny>()?),
                 },
             }
         }
+        volume.name = name.unwrap_or_default();
         Ok(volume)
     }
 }
 
-/// One that stands twice is taken by some readers as it stood first and by others as it stood last.
+/// A field that stands twice is taken by some readers as it stood first and by others as it stood last.
 fn once<T, E: Error>(slot: &mut Option<T>, value: Option<T>) -> Result<(), E> {
     if slot.is_some() {
-        return Err(E::custom("a volume has the same source twice"));
+        return Err(E::custom("a volume has a field twice"));
     }
     *slot = value;
+    Ok(())
+}
+
+/// [`once`] for a source of which nothing is read.
+fn there_once<E: Error>(there: &mut bool, source: Option<Source>) -> Result<(), E> {
+    let mut slot = there.then_some(Source);
+    once(&mut slot, source)?;
+    *there = slot.is_some();
     Ok(())
 }
 
@@ -275,10 +283,13 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_read_stands_once() {
-        for field in ["csi", "ephemeral", "image", "projected"] {
-            let twice = format!(r#"{{"{field}": {{}}, "{field}": {{}}}}"#);
-            assert!(serde_json::from_str::<Volume>(&twice).is_err(), "{field}");
+    fn every_field_stands_once() {
+        for field in fields() {
+            let value = if field == "name" { json!("v") } else { json!({}) };
+            for second in [value.clone(), Value::Null] {
+                let twice = format!(r#"{{"{field}": {value}, "{field}": {second}}}"#);
+                assert!(serde_json::from_str::<Volume>(&twice).is_err(), "{twice}");
+            }
         }
     }
 
